@@ -1,0 +1,1 @@
+"""A metadata layer for multimodal data: exactly the affected samples run again."""

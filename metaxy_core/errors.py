@@ -1,0 +1,171 @@
+"""Every exception of the library, in one tree.
+
+MetaxyError
+├── DefinitionError                     what was declared does not fit together
+│   ├── InvalidKeyError
+│   ├── DuplicateFeatureError
+│   ├── KeyCollisionError               two keys would share a table or a column
+│   ├── UnknownParentError
+│   ├── UnknownFieldError
+│   ├── CycleError
+│   └── EdgeError                       an edge whose id columns do not fit
+├── FilterError                         a filter text that is not in the language
+├── StoreError
+│   ├── StoreNotOpenError
+│   ├── StoreUnavailableError           the database cannot be opened: see `reason`
+│   ├── FeatureNotFoundError            no table in any store tried
+│   ├── MetadataSchemaError             rows that do not fit the feature
+│   ├── FallbackDeleteError             the rows live in a fallback store only
+│   ├── SetClosedError                  a second plain write of one parent's children
+│   ├── HashSchemeMismatchError
+│   ├── HashAlgorithmNotSupportedError
+│   ├── VersioningEngineMismatchError
+│   ├── SystemDataNotFoundError         no such snapshot
+│   └── WriteSpooledError               computed, not stored, kept in a file
+└── ConfigError
+
+Messages say what was asked, what was found and what to do; attributes carry the facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class MetaxyError(Exception):
+    """Base of every error the library raises on purpose."""
+
+
+class DefinitionError(MetaxyError):
+    """A declaration is wrong; raised before anything runs."""
+
+
+class InvalidKeyError(DefinitionError):
+    """A feature or field key that is not made of plain parts."""
+
+
+class DuplicateFeatureError(DefinitionError):
+    """A feature key declared twice in one graph."""
+
+
+class KeyCollisionError(DefinitionError):
+    """Two different keys that some database would store under one name."""
+
+
+class UnknownParentError(DefinitionError):
+    """A dependency on a feature that the graph does not have."""
+
+
+class UnknownFieldError(DefinitionError):
+    """A field dependency on a field that the parent does not have."""
+
+
+class CycleError(DefinitionError):
+    """Features that depend on each other in a ring; `path` names it."""
+
+    def __init__(self, path: Sequence[str]) -> None:
+        self.path = tuple(path)
+        super().__init__(
+            f"The features depend on each other in a ring: {' -> '.join(self.path)}. "
+            "Remove one of these dependencies."
+        )
+
+
+class EdgeError(DefinitionError):
+    """An edge whose id columns do not fit the feature or its other edges."""
+
+
+class FilterError(MetaxyError, ValueError):
+    """A filter text outside the small filter language, or over unknown columns."""
+
+
+class StoreError(MetaxyError):
+    """A store could not do what was asked."""
+
+
+class StoreNotOpenError(StoreError):
+    """A store was used outside `with store:`."""
+
+
+class StoreUnavailableError(StoreError):
+    """The database could not be opened.
+
+    Attributes:
+        uri: where the store lives, without secrets.
+        reason: one of `"missing"`, `"locked"`, `"read-only"`, `"corrupt"`, `"unreachable"`.
+    """
+
+    def __init__(self, uri: str, reason: str, advice: str) -> None:
+        self.uri, self.reason = uri, reason
+        super().__init__(f"Cannot open the store at {uri}: {advice}")
+
+
+class FeatureNotFoundError(StoreError):
+    """No store of the chain has a table of the feature.
+
+    Attributes:
+        feature: the key asked for.
+        stores: the stores tried, in order.
+    """
+
+    def __init__(self, feature: str, stores: Sequence[str]) -> None:
+        self.feature, self.stores = feature, tuple(stores)
+        super().__init__(
+            f"Feature {feature!r} has no rows in any store tried: {', '.join(self.stores)}. "
+            "Materialise it first, or add the store that has it as a fallback."
+        )
+
+
+class MetadataSchemaError(StoreError, ValueError):
+    """Rows handed to the store do not fit the feature; nothing was stored.
+
+    Attributes:
+        feature: the key the rows were meant for.
+    """
+
+    def __init__(self, feature: str, message: str) -> None:
+        self.feature = feature
+        super().__init__(f"Feature {feature!r}: {message}")
+
+
+class FallbackDeleteError(StoreError):
+    """A delete of rows that live only in a fallback store; nothing was changed."""
+
+
+class SetClosedError(StoreError):
+    """A parent's children were written again by the same writer or run; nothing was stored."""
+
+
+class HashSchemeMismatchError(StoreError):
+    """A store, or a fallback store, keeps digests of another hash scheme."""
+
+
+class HashAlgorithmNotSupportedError(StoreError, ValueError):
+    """The engine has no such hash function."""
+
+
+class VersioningEngineMismatchError(StoreError):
+    """`versioning_engine="native"` was asked for, but a frame lives in another engine."""
+
+
+class SystemDataNotFoundError(StoreError):
+    """A snapshot or another system record that the store does not have."""
+
+
+class WriteSpooledError(StoreError):
+    """What was computed could not be stored and was kept in a file.
+
+    Attributes:
+        path: the Arrow IPC file that holds the rows.
+    """
+
+    def __init__(self, feature: str, path: str, cause: str) -> None:
+        self.feature, self.path = feature, path
+        super().__init__(
+            f"The rows of {feature!r} could not be stored ({cause}). They are kept in {path}; "
+            "store them with: metaxy metadata replay " + path
+        )
+
+
+class ConfigError(MetaxyError):
+    """The configuration is wrong; the message names the file and the key."""
