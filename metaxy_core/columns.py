@@ -62,6 +62,11 @@ def data_version_of(field: FieldKey) -> str:
     return f"{DATA_VERSION}__{field.to_column()}"
 
 
+def is_by_field(column: str) -> bool:
+    """Whether the column is a stored by-field value, of a field still declared or not."""
+    return column.startswith((f"{PROVENANCE}__", f"{DATA_VERSION}__"))
+
+
 def is_system(column: str) -> bool:
     """Whether the column belongs to the library."""
     return column.lower().startswith(PREFIX)

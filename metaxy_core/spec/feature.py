@@ -65,6 +65,8 @@ class FeatureSpec(Value):
 
     @model_validator(mode="after")
     def _fits(self) -> FeatureSpec:
+        if is_system(str(self.key)):
+            raise ValueError(f"feature keys may not begin with 'metaxy_'; given: {self.key}")
         if owned := [name for name in self.id_columns if is_system(name)]:
             raise ValueError(f"id columns may not begin with 'metaxy_': {', '.join(owned)}")
         if len({name.lower() for name in self.id_columns}) < len(self.id_columns):

@@ -482,7 +482,7 @@ def _open_rows(commits: Sequence[Commit], provenance: Trees) -> list[Row]:
     for commit in reversed(commits):
         if not commit.open:
             break
-        rows[:0] = [row for row in commit.rows if row.provenance == provenance]
+        rows[:0] = [row for row in commit.rows if not _differing(provenance, row.provenance)]
     return rows
 
 

@@ -1,0 +1,94 @@
+"""The contract of a backend: everything a store asks of a system that keeps tables.
+
+A backend knows nothing of features. Tables are named rows of append-only records; every append
+belongs to a commit, and a commit is atomic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol
+
+import narwhals as nw
+
+from metaxy_core.frames.dialect import Dialect, LazyFrame
+
+Mode = Literal["r", "w"]
+Schema = Mapping[str, nw.dtypes.DType]
+
+
+class Backend(Protocol):
+    """A system that keeps tables.
+
+    An unopened backend is a cheap description that pickles; frames it gives are valid while it is
+    open. Opening is not re-entrant: the store counts.
+    """
+
+    @property
+    def dialect(self) -> Dialect:
+        """The frame functions of this system's engine."""
+        ...
+
+    def open(self, mode: Mode) -> AbstractContextManager[None]:
+        """Connect, for reading or for writing.
+
+        Raises:
+            StoreUnavailableError: missing, locked beyond the bounded wait, corrupt, read-only.
+        """
+        ...
+
+    def tables(self) -> Sequence[str]:
+        """The names of all tables, sorted."""
+        ...
+
+    def scan(self, table: str) -> LazyFrame | None:
+        """The rows of a table, lazily; None where there is no such table."""
+        ...
+
+    def commit(self, numbers: int = 1) -> AbstractContextManager[int]:
+        """Begin an atomic commit; yields its number, greater than every earlier one.
+
+        What is appended inside becomes visible at the end, all or nothing. With `numbers` that
+        many consecutive numbers are taken and the first is yielded.
+        """
+        ...
+
+    def append(self, table: str, rows: LazyFrame) -> int:
+        """Insert rows by column name; creates the table, adds missing columns. Rows inserted.
+
+        Call it inside `commit()`. Columns the frame does not have become NULL.
+        """
+        ...
+
+    def delete(self, table: str, ids: LazyFrame) -> int:
+        """Remove the rows that agree with a row of `ids` on all its columns. Rows removed."""
+        ...
+
+    def drop(self, table: str) -> None:
+        """Remove a table; nothing happens where there is none."""
+        ...
+
+    def load(self, frame: LazyFrame) -> LazyFrame:
+        """Bring a frame of another engine into this one; valid while the backend is open."""
+        ...
+
+    def hold(self, frame: LazyFrame) -> LazyFrame:
+        """Compute a frame once and keep the result while the backend is open."""
+        ...
+
+    def describe(self) -> Mapping[str, str]:
+        """Where the tables live: `type` and `uri`, never a secret."""
+        ...
+
+
+def to_polars(frame: Any) -> LazyFrame:
+    """Any frame that Narwhals wraps, as a Narwhals lazy frame over Polars."""
+    wrapped = nw.from_native(frame, pass_through=True)
+    if not isinstance(wrapped, nw.DataFrame | nw.LazyFrame):
+        raise TypeError(
+            f"A frame is expected (Polars, pandas, PyArrow, Ibis, DuckDB ...); given: {type(frame)}"
+        )
+    if wrapped.implementation.is_polars():
+        return wrapped.lazy()
+    return wrapped.lazy().collect("polars").lazy()

@@ -1,0 +1,264 @@
+"""DuckDB: the embedded default, one file or memory; the engine works inside the database.
+
+One process may write a file at a time, and a reader keeps writers out: open late, close early.
+Opening waits for the lock, bounded and with jitter. Extensions are never downloaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import narwhals as nw
+import tenacity
+
+from metaxy_core.backends.base import Mode, to_polars
+from metaxy_core.errors import StoreNotOpenError, StoreUnavailableError
+from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, join_sorted_text
+from metaxy_core.hashing import HashAlgorithm
+
+MEMORY = ":memory:"
+_SEQUENCE = "metaxy_commit_order"
+_OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+
+
+@ibis.udf.scalar.builtin(name="md5")
+def _md5(text: str) -> str: ...
+
+
+@ibis.udf.scalar.builtin(name="sha256")
+def _sha256(text: str) -> str: ...
+
+
+_DIALECT = IbisDialect(
+    "duckdb",
+    SqlFunctions(
+        digests={HashAlgorithm.MD5: _md5, HashAlgorithm.SHA256: _sha256},
+        join_sorted=join_sorted_text,
+    ),
+)
+
+
+class DuckDBBackend:
+    """See `Backend`.
+
+    Args:
+        path: the file, or `":memory:"` for tables that live as long as this object.
+        lock_timeout: seconds to wait for other processes to let go of the file.
+        config: DuckDB settings, as `duckdb.connect` takes them.
+    """
+
+    dialect = _DIALECT
+
+    def __init__(
+        self,
+        path: str | Path = MEMORY,
+        *,
+        lock_timeout: float = 60.0,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = str(path)
+        self.lock_timeout = lock_timeout
+        self.config = dict(config or {})
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._ibis: Any = None
+        self._memory: tuple[duckdb.DuckDBPyConnection, Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._connection is not None or self._memory is not None:
+            raise TypeError("An open or in-memory DuckDB store cannot be pickled; close it first.")
+        return self.__dict__
+
+    @contextmanager
+    def open(self, mode: Mode) -> Iterator[None]:
+        """See `Backend.open`; read mode opens the file read-only."""
+        with ExitStack() as stack:
+            if self.path == MEMORY:
+                if self._memory is None:
+                    connection = duckdb.connect(MEMORY, config=_OFFLINE | self.config)
+                    self._memory = (connection, ibis.duckdb.from_connection(connection))
+                self._connection, self._ibis = self._memory
+            else:
+                self._connection = stack.enter_context(self._connect(mode))
+                self._ibis = ibis.duckdb.from_connection(self._connection)
+            if mode == "w":
+                self._connection.execute(f"CREATE SEQUENCE IF NOT EXISTS {_SEQUENCE}")
+            self._holding = 0
+            try:
+                yield
+            finally:
+                self._connection = self._ibis = None
+
+    def tables(self) -> Sequence[str]:
+        """See `Backend.tables`."""
+        found = self._open.execute(
+            "SELECT table_name FROM information_schema.tables "
+            "WHERE table_schema = 'main' AND table_type = 'BASE TABLE' ORDER BY 1"
+        )
+        return [name for (name,) in found.fetchall()]
+
+    def scan(self, table: str) -> LazyFrame | None:
+        """See `Backend.scan`."""
+        if table not in self.tables():
+            return None
+        return nw.from_native(self._ibis.table(table))
+
+    @contextmanager
+    def commit(self, numbers: int = 1) -> Iterator[int]:
+        """See `Backend.commit`: one transaction; the number is a sequence's next value."""
+        connection = self._open
+        connection.begin()
+        try:
+            taken = f"SELECT nextval('{_SEQUENCE}') FROM range(?)"
+            yield min(number for (number,) in connection.execute(taken, [numbers]).fetchall())
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
+
+    def append(self, table: str, rows: LazyFrame) -> int:
+        """See `Backend.append`; Arrow goes straight into the engine."""
+        source = self._registered(rows)
+        try:
+            if table not in self.tables():
+                self._run(f"CREATE TABLE {_name(table)} AS FROM {source}")
+            else:
+                known = self._columns(table)
+                for column, kind in self._columns(source).items():
+                    if column not in known:
+                        self._run(f"ALTER TABLE {_name(table)} ADD COLUMN {_name(column)} {kind}")
+                self._run(f"INSERT INTO {_name(table)} BY NAME FROM {source}")
+            return self._count(source)
+        finally:
+            self._open.unregister(source)
+
+    def delete(self, table: str, ids: LazyFrame) -> int:
+        """See `Backend.delete`."""
+        source = self._registered(ids)
+        try:
+            agree = " AND ".join(
+                f"t.{_name(column)} IS NOT DISTINCT FROM s.{_name(column)}"
+                for column in self._columns(source)
+            )
+            statement = f"DELETE FROM {_name(table)} t USING {source} s WHERE {agree}"  # noqa: S608  # names are quoted
+            row = self._open.execute(statement).fetchone()
+            return int(row[0]) if row else 0
+        finally:
+            self._open.unregister(source)
+
+    def drop(self, table: str) -> None:
+        """See `Backend.drop`."""
+        self._run(f"DROP TABLE IF EXISTS {_name(table)}")
+
+    def load(self, frame: LazyFrame) -> LazyFrame:
+        """See `Backend.load`: a temporary table."""
+        if frame.implementation.is_ibis() and frame.to_native().get_backend() is self._ibis:
+            return frame
+        source = self._registered(frame)
+        try:
+            return self._kept(f"FROM {source}")
+        finally:
+            self._open.unregister(source)
+
+    def hold(self, frame: LazyFrame) -> LazyFrame:
+        """See `Backend.hold`: a temporary table, also on a read-only connection."""
+        return self._kept(str(ibis.to_sql(frame.to_native(), dialect="duckdb")))
+
+    def describe(self) -> Mapping[str, str]:
+        """See `Backend.describe`."""
+        return {"type": "duckdb", "uri": f"duckdb://{self.path}"}
+
+    @property
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            raise StoreNotOpenError(f"The DuckDB store {self.path} is not open.")
+        return self._connection
+
+    def _run(self, statement: str) -> None:
+        self._open.execute(statement)
+
+    def _kept(self, query: str) -> LazyFrame:
+        self._holding += 1
+        name = f"metaxy_held_{self._holding}"
+        self._run(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+        return nw.from_native(self._ibis.table(name, database="temp"))
+
+    def _registered(self, rows: LazyFrame) -> str:
+        """Show a frame to DuckDB under a name for the time of one statement."""
+        name = "metaxy_incoming"
+        self._open.register(name, to_polars(rows).collect().to_native().to_arrow())
+        return name
+
+    def _columns(self, table: str) -> dict[str, str]:
+        described = self._open.execute(f"DESCRIBE {_name(table)}").fetchall()
+        return {row[0]: row[1] for row in described}
+
+    def _count(self, table: str) -> int:
+        row = self._open.execute(f"SELECT count(*) FROM {_name(table)}").fetchone()  # noqa: S608  # quoted
+        return int(row[0]) if row else 0
+
+    @contextmanager
+    def _connect(self, mode: Mode) -> Iterator[duckdb.DuckDBPyConnection]:
+        path = Path(self.path)
+        if mode == "r" and not path.exists():
+            raise StoreUnavailableError(
+                self.path, "missing", "there is no such file. Write to the store first."
+            )
+        retry = tenacity.Retrying(
+            stop=tenacity.stop_after_delay(self.lock_timeout),
+            wait=tenacity.wait_random_exponential(multiplier=0.02, max=0.5),
+            retry=tenacity.retry_if_exception(_is_lock),
+            reraise=True,
+        )
+        try:
+            connection = retry(self._connect_once, mode == "r")
+        except duckdb.Error as error:
+            raise _unavailable(self.path, error, self.lock_timeout) from error
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def _connect_once(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+        config = _OFFLINE | self.config
+        try:
+            return duckdb.connect(self.path, read_only=read_only, config=config)
+        except duckdb.ConnectionException as error:
+            if "different configuration" not in str(error):
+                raise
+            # This process has the file open otherwise: share its instance, whatever its mode.
+            return duckdb.connect(self.path, read_only=not read_only, config=config)
+
+
+def _is_lock(error: BaseException) -> bool:
+    return isinstance(error, duckdb.IOException) and "lock" in str(error).lower()
+
+
+def _unavailable(path: str, error: duckdb.Error, waited: float) -> StoreUnavailableError:
+    text = str(error)
+    if _is_lock(error):
+        return StoreUnavailableError(
+            path,
+            "locked",
+            f"another process held its lock for {waited:g} s. Close it, or raise lock_timeout. "
+            f"({text.splitlines()[0]})",
+        )
+    if "not a valid DuckDB" in text or "Corrupt" in text or "checksum" in text.lower():
+        return StoreUnavailableError(
+            path, "corrupt", f"the file is not a readable DuckDB database. ({text.splitlines()[0]})"
+        )
+    if "read-only" in text.lower() or "permission" in text.lower():
+        return StoreUnavailableError(
+            path, "read-only", f"the file cannot be written here. ({text.splitlines()[0]})"
+        )
+    return StoreUnavailableError(path, "unreachable", text)
+
+
+def _name(name: str) -> str:
+    """Quote an identifier; the one place of this file where names become SQL."""
+    return '"' + name.replace('"', '""') + '"'

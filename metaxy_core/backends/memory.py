@@ -1,0 +1,87 @@
+"""Tables in this process's memory, computed by Polars: for tests and notebooks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import narwhals as nw
+import polars as pl
+
+from metaxy_core.backends.base import Mode, to_polars
+from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.polars import PolarsDialect
+
+
+class MemoryBackend:
+    """See `Backend`. Tables live as long as this object; pickling it is refused by its lock."""
+
+    dialect = PolarsDialect()
+
+    def __init__(self) -> None:
+        self._tables: dict[str, pl.DataFrame] = {}
+        self._commits = 0
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def open(self, mode: Mode) -> Iterator[None]:
+        """See `Backend.open`."""
+        yield
+
+    def tables(self) -> Sequence[str]:
+        """See `Backend.tables`."""
+        return sorted(self._tables)
+
+    def scan(self, table: str) -> LazyFrame | None:
+        """See `Backend.scan`."""
+        found = self._tables.get(table)
+        return None if found is None else nw.from_native(found.lazy())
+
+    @contextmanager
+    def commit(self, numbers: int = 1) -> Iterator[int]:
+        """See `Backend.commit`."""
+        with self._lock:
+            before = dict(self._tables)
+            try:
+                self._commits += numbers
+                yield self._commits - numbers + 1
+            except BaseException:
+                self._tables = before
+                raise
+
+    def append(self, table: str, rows: LazyFrame) -> int:
+        """See `Backend.append`."""
+        new = _collected(rows)
+        old = self._tables.get(table)
+        parts = [new] if old is None else [old, new]
+        self._tables[table] = pl.concat(parts, how="diagonal_relaxed")
+        return new.height
+
+    def delete(self, table: str, ids: LazyFrame) -> int:
+        """See `Backend.delete`."""
+        gone = _collected(ids)
+        old = self._tables[table]
+        self._tables[table] = old.join(gone, on=gone.columns, how="anti", nulls_equal=True)
+        return old.height - self._tables[table].height
+
+    def drop(self, table: str) -> None:
+        """See `Backend.drop`."""
+        self._tables.pop(table, None)
+
+    def load(self, frame: LazyFrame) -> LazyFrame:
+        """See `Backend.load`."""
+        return to_polars(frame)
+
+    def hold(self, frame: LazyFrame) -> LazyFrame:
+        """See `Backend.hold`."""
+        return frame.collect().lazy()
+
+    def describe(self) -> Mapping[str, str]:
+        """See `Backend.describe`."""
+        return {"type": "memory", "uri": "memory://"}
+
+
+def _collected(frame: LazyFrame) -> pl.DataFrame:
+    collected: pl.DataFrame = to_polars(frame).collect().to_native()
+    return collected

@@ -1,0 +1,181 @@
+"""The filter language: a small, safe part of SQL's WHERE, as Narwhals expressions.
+
+A text is parsed with sqlglot and only what is listed here is translated, so nothing of it ever
+reaches a database as SQL. Comparisons with NULL are not true, as in SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, reduce
+from operator import and_, eq, ge, gt, le, lt, ne, or_
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+
+from metaxy_core.errors import FilterError
+from metaxy_core.frames.dialect import LazyFrame
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+Predicate = nw.Expr | str
+"""A condition on columns: a Narwhals expression, or a text of the filter language."""
+
+
+def expression(predicate: Predicate) -> nw.Expr:
+    """The Narwhals expression of a predicate; never NULL.
+
+    The language: column names (in double quotes where needed), literals, `= != <> < <= > >=`,
+    `AND OR NOT`, `IN (...)`, `IS [NOT] NULL`, `BETWEEN`, `LIKE` with `%` at either end, and
+    parentheses.
+
+    Raises:
+        FilterError: the text is not in the language.
+
+    >>> import polars as pl
+    >>> frame = nw.from_native(pl.DataFrame({"a": [1, 2, None], "b": ["x", "y", "z"]}))
+    >>> frame.filter(expression("a >= 2 OR b = 'z'"))["b"].to_list()
+    ['y', 'z']
+    """
+    made = _parse(predicate) if isinstance(predicate, str) else predicate
+    return nw.coalesce(made, nw.lit(False))
+
+
+def everything(predicates: Iterable[Predicate]) -> nw.Expr:
+    """All predicates hold; true for none."""
+    return reduce(and_, map(expression, predicates), nw.lit(True))
+
+
+def fits(predicate: Predicate, schema: Any) -> bool:
+    """Whether a predicate asks for no other columns than those of a Narwhals schema."""
+    import polars as pl
+
+    columns = {name: pl.Series([], dtype=dtype.to_polars()) for name, dtype in _typed(schema)}
+    empty = nw.from_native(pl.DataFrame(columns))
+    try:
+        empty.filter(expression(predicate))
+    except nw.exceptions.ColumnNotFoundError:
+        return False
+    return True
+
+
+def apply(frame: LazyFrame, predicates: Sequence[Predicate]) -> LazyFrame:
+    """Keep the rows for which every predicate holds."""
+    return frame.filter(everything(predicates)) if predicates else frame
+
+
+def _typed(schema: Any) -> Iterable[tuple[str, Any]]:
+    return ((name, _PolarsType(dtype)) for name, dtype in schema.items())
+
+
+class _PolarsType:
+    def __init__(self, dtype: Any) -> None:
+        self._dtype = dtype
+
+    def to_polars(self) -> Any:
+        return nw.Schema({"x": self._dtype}).to_polars()["x"]
+
+
+@lru_cache(maxsize=512)
+def _parse(text: str) -> nw.Expr:
+    import sqlglot
+    from sqlglot.errors import SqlglotError
+
+    try:
+        statements = sqlglot.parse(text, read="duckdb")
+        if len(statements) != 1 or statements[0] is None:
+            raise FilterError(f"A filter is one condition, like \"height > 720\"; given: {text!r}")
+        return _translate(statements[0], text)
+    except SqlglotError as error:
+        raise FilterError(f"The filter {text!r} cannot be read: {error}") from error
+    except RecursionError as error:
+        raise FilterError(f"The filter is nested too deeply: {text[:60]!r}…") from error
+
+
+def _compared(function: Callable[[Any, Any], Any]) -> Callable[[exp.Binary, str], nw.Expr]:
+    def translate(node: exp.Binary, text: str) -> nw.Expr:
+        made: nw.Expr = function(_value(node.this, text), _value(node.expression, text))
+        return made
+
+    return translate
+
+
+def _translate(node: exp.Expression, text: str) -> nw.Expr:
+    from sqlglot import exp
+
+    comparisons: dict[type[exp.Expression], Callable[[Any, Any], Any]] = {
+        exp.EQ: eq, exp.NEQ: ne, exp.GT: gt, exp.GTE: ge, exp.LT: lt, exp.LTE: le,
+    }  # fmt: skip
+    if (comparison := comparisons.get(type(node))) is not None:
+        return _compared(comparison)(node, text)  # type: ignore[arg-type]  # a Binary by its key
+    match node:
+        case exp.Paren():
+            return _translate(node.this, text)
+        case exp.And():
+            return and_(_translate(node.this, text), _translate(node.expression, text))
+        case exp.Or():
+            return or_(_translate(node.this, text), _translate(node.expression, text))
+        case exp.Not():
+            return ~_translate(node.this, text)
+        case exp.Is() if isinstance(node.expression, exp.Null):
+            return _value(node.this, text).is_null()
+        case exp.In() if node.expressions:
+            values = [_literal(value, text) for value in node.expressions]
+            # Written out, because engines differ on `is_in` over NULL.
+            return reduce(or_, (_value(node.this, text) == value for value in values))
+        case exp.Between():
+            value = _value(node.this, text)
+            low, high = _value(node.args["low"], text), _value(node.args["high"], text)
+            return (value >= low) & (value <= high)
+        case exp.Like():
+            return _like(node, text)
+        case exp.Boolean() | exp.Column():
+            return _value(node, text)
+    raise FilterError(
+        f"The filter {text!r} uses {node.sql()!r}, which is not in the filter language: columns, "
+        "literals, comparisons, AND, OR, NOT, IN, IS NULL, BETWEEN, LIKE."
+    )
+
+
+def _like(node: exp.Like, text: str) -> nw.Expr:
+    pattern = _literal(node.expression, text)
+    body = str(pattern).strip("%")
+    if not isinstance(pattern, str) or "%" in body or "_" in body:
+        raise FilterError(f"The filter {text!r}: LIKE takes a text with '%' at its ends only.")
+    column = _value(node.this, text)
+    match pattern.startswith("%"), pattern.endswith("%"):
+        case True, True:
+            return column.str.contains(body, literal=True)
+        case True, False:
+            return column.str.ends_with(body)
+        case False, True:
+            return column.str.starts_with(body)
+    return column == body
+
+
+def _value(node: exp.Expression, text: str) -> nw.Expr:
+    from sqlglot import exp
+
+    if isinstance(node, exp.Column) and not node.table:
+        return nw.col(node.name)
+    if isinstance(node, exp.Paren):
+        return _value(node.this, text)
+    return nw.lit(_literal(node, text))
+
+
+def _literal(node: exp.Expression, text: str) -> Any:
+    from sqlglot import exp
+
+    match node:
+        case exp.Literal() if node.is_string:
+            return node.name
+        case exp.Literal():
+            return float(node.name) if "." in node.name or "e" in node.name.lower() else int(node.name)
+        case exp.Boolean():
+            return bool(node.this)
+        case exp.Neg():
+            return -_literal(node.this, text)
+    raise FilterError(
+        f"The filter {text!r} uses {node.sql()!r} where a column or a literal is expected."
+    )

@@ -1,0 +1,67 @@
+"""The dialect of SQL engines, out of a small record of functions that each backend gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import narwhals as nw
+
+from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.hashing import SEPARATOR, HashAlgorithm
+
+
+@dataclass(frozen=True)
+class SqlFunctions:
+    """What one SQL engine calls the functions that the engine needs.
+
+    Attributes:
+        digests: per algorithm, text to lower-case hex.
+        join_sorted: texts of a group, sorted bytewise, joined by the separator.
+    """
+
+    digests: Mapping[HashAlgorithm, Callable[[ir.StringValue], ir.StringValue]]
+    join_sorted: Callable[[ir.StringColumn, str], ir.StringScalar]
+
+
+class IbisDialect:
+    """See `Dialect`."""
+
+    def __init__(self, name: str, functions: SqlFunctions) -> None:
+        self.name = name
+        self.functions = functions
+        self.algorithms = frozenset(functions.digests)
+
+    def digest(
+        self, frame: LazyFrame, columns: Sequence[str], algorithm: HashAlgorithm
+    ) -> LazyFrame:
+        """See `Dialect.digest`; one projection, because Ibis nests a query per impure function."""
+        table = _native(frame)
+        function = self.functions.digests[algorithm]
+        return _lazy(table.mutate(**{column: function(table[column]) for column in columns}))
+
+    def gather(
+        self, frame: LazyFrame, by: Sequence[str], texts: Sequence[str], flags: Sequence[str]
+    ) -> LazyFrame:
+        """See `Dialect.gather`."""
+        table = _native(frame)
+        joined = {text: self.functions.join_sorted(table[text], SEPARATOR) for text in texts}
+        anyone = {flag: table[flag].any() for flag in flags}
+        return _lazy(table.group_by(*by).agg(**joined, **anyone))
+
+
+def join_sorted_text(texts: ir.StringColumn, separator: str) -> ir.StringScalar:
+    """`string_agg(x, separator ORDER BY x)`: for engines that sort text bytewise."""
+    joined: ir.StringScalar = texts.group_concat(sep=separator, order_by=texts)
+    return joined
+
+
+def _native(frame: LazyFrame) -> ibis.Table:
+    table: ibis.Table = frame.to_native()
+    return table
+
+
+def _lazy(table: ibis.Table) -> LazyFrame:
+    return nw.from_native(table)

@@ -1,0 +1,55 @@
+"""The dialect of Polars, with polars-hash for digests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import narwhals as nw
+import polars as pl
+import polars_hash as plh
+
+from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.hashing import SEPARATOR, HashAlgorithm
+
+
+class PolarsDialect:
+    """See `Dialect`."""
+
+    name = "polars"
+    algorithms = frozenset(HashAlgorithm)
+
+    def digest(
+        self, frame: LazyFrame, columns: Sequence[str], algorithm: HashAlgorithm
+    ) -> LazyFrame:
+        """See `Dialect.digest`."""
+        return _lazy(
+            _native(frame).with_columns(_digest(column, algorithm) for column in columns)
+        )
+
+    def gather(
+        self, frame: LazyFrame, by: Sequence[str], texts: Sequence[str], flags: Sequence[str]
+    ) -> LazyFrame:
+        """See `Dialect.gather`."""
+        return _lazy(
+            _native(frame)
+            .group_by(*by)
+            .agg(
+                *(pl.col(text).sort().str.join(SEPARATOR) for text in texts),
+                *(pl.col(flag).any() for flag in flags),
+            )
+        )
+
+
+def _digest(column: str, algorithm: HashAlgorithm) -> pl.Expr:
+    if algorithm is HashAlgorithm.MD5:
+        return plh.col(column).nchash.md5().alias(column)
+    return plh.col(column).chash.sha2_256().alias(column)
+
+
+def _native(frame: LazyFrame) -> pl.LazyFrame:
+    native: pl.LazyFrame = frame.to_native()
+    return native
+
+
+def _lazy(frame: pl.LazyFrame) -> LazyFrame:
+    return nw.from_native(frame)

@@ -1,0 +1,156 @@
+"""Delete and undelete: acts on units, whatever version their rows have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+
+from metaxy_core.backends.base import to_polars
+from metaxy_core.columns import COMMIT, DELETED_AT, OPEN, STORED, UPDATED_AT, WRITE_ID
+from metaxy_core.errors import FallbackDeleteError, MetadataSchemaError
+from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.filters import Predicate, apply
+from metaxy_core.frames.history import last_rows, stored_rows
+from metaxy_core.graph import FeaturePlan
+from metaxy_core.store import fallback
+from metaxy_core.store.incoming import Rows
+from metaxy_core.store.reading import complete, own_rows
+from metaxy_core.store.writing import new_write_id
+
+if TYPE_CHECKING:
+    from metaxy_core.store.store import MetadataStore
+
+
+def soft_delete(
+    store: MetadataStore, plan: FeaturePlan, filters: Sequence[Predicate], samples: Rows | None
+) -> int:
+    """Mark stored rows as deleted, in one commit that keeps what is left of their units."""
+    table = _own_table(store, plan)
+    ids = list(plan.spec.id_columns)
+    version = store.graph.versions[plan.key].feature
+    stored = stored_rows(table, list(plan.unit), version)
+    chosen = _chosen(store, plan, own_rows(plan, stored), filters, samples).select(*ids)
+    units = chosen.select(*plan.unit).unique(list(plan.unit), keep="any")
+    rows = stored.join(units, on=list(plan.unit), how="semi").collect("polars")
+    gone = chosen.collect("polars").with_columns(nw.lit(True).alias("metaxy_gone"))
+    if not len(gone):
+        return 0
+    now = nw.lit(datetime.now(UTC)).cast(STORED[UPDATED_AT])
+    deleted = nw.when(nw.col("metaxy_gone")).then(now)
+    marked = rows.join(gone, on=ids, how="left").with_columns(
+        deleted.alias(DELETED_AT), now.alias(UPDATED_AT)
+    )
+    with store.backend.commit() as commit:
+        _put_back(store, plan, marked.drop("metaxy_gone"), commit)
+    return len(gone)
+
+
+def hard_delete(
+    store: MetadataStore, plan: FeaturePlan, filters: Sequence[Predicate], samples: Rows | None
+) -> int:
+    """Remove samples with all their rows, of every version; soft-deleted ones as well."""
+    table = _own_table(store, plan)
+    ids = list(plan.spec.id_columns)
+    last = last_rows(table, list(plan.unit))
+    version = store.graph.versions[plan.key].feature
+    stored = stored_rows(table, list(plan.unit), version)
+    known = nw.concat([stored.select(*table.collect_schema().names()), last])
+    chosen = _chosen(store, plan, own_rows(plan, known), filters, samples)
+    gone = chosen.select(*ids).unique(ids, keep="any").collect("polars")
+    if not len(gone):
+        return 0
+    with store.backend.commit():
+        store.backend.delete(plan.key.to_table(), gone.lazy())
+    return len(gone)
+
+
+def undelete(
+    store: MetadataStore, plan: FeaturePlan, filters: Sequence[Predicate], samples: Rows | None
+) -> int:
+    """Restore units as they were before their tombstone: their rows again, in their old order."""
+    table, unit = _own_table(store, plan), list(plan.unit)
+    last = last_rows(table, unit)
+    live = last.filter(nw.col(DELETED_AT).is_null()).select(*unit)
+    gone = last.join(live, on=unit, how="anti")
+    chosen = _chosen(store, plan, gone, filters, samples)
+    units = chosen.select(*unit).unique(unit, keep="any")
+    history = table.join(units, on=unit, how="semi").filter(~nw.col(OPEN)).collect("polars")
+    if not len(history):
+        return 0
+    restored = _before_the_tombstone(history, unit)
+    order = nw.col(COMMIT).rank("dense").cast(nw.Int64()) - 1
+    numbered = restored.with_columns(order.alias("metaxy_order"))
+    with store.backend.commit(numbered["metaxy_order"].n_unique()) as first:
+        _put_back(store, plan, numbered.drop("metaxy_order"), first + numbered["metaxy_order"])
+    return len(restored.select(*unit).unique())
+
+
+def _own_table(store: MetadataStore, plan: FeaturePlan) -> LazyFrame:
+    """The feature's table in this very store.
+
+    Raises:
+        FallbackDeleteError: the rows live in a fallback store only.
+        FeatureNotFoundError: no store has the feature.
+    """
+    own = fallback.find(store, plan.key, allow_fallback=False)
+    if own is not None:
+        return complete(plan, own[1])
+    where, _ = fallback.locate(store, plan.key)
+    raise FallbackDeleteError(
+        f"Feature '{plan.key}' lives in the fallback store {where.display()} only, which "
+        f"{store.display()} never deletes from. Open that store and delete there."
+    )
+
+
+def _chosen(
+    store: MetadataStore,
+    plan: FeaturePlan,
+    rows: LazyFrame,
+    filters: Sequence[Predicate],
+    samples: Rows | None,
+) -> LazyFrame:
+    rows = apply(rows, filters)
+    if samples is None:
+        return rows
+    wanted = to_polars(samples)
+    names = wanted.collect_schema().names()
+    for by in (plan.spec.id_columns, plan.unit):
+        if set(by) <= set(names):
+            ids = store.backend.load(wanted.select(*by).unique(list(by), keep="any"))
+            return rows.join(ids, on=list(by), how="semi")
+    raise MetadataSchemaError(
+        str(plan.key),
+        f"samples= needs the id columns {', '.join(plan.spec.id_columns)}; given: "
+        f"{', '.join(names)}.",
+    )
+
+
+def _put_back(
+    store: MetadataStore, plan: FeaturePlan, rows: nw.DataFrame[Any], commits: nw.Series[Any] | int
+) -> None:
+    numbers = nw.lit(commits, nw.Int64()) if isinstance(commits, int) else commits
+    stamped = rows.with_columns(
+        numbers.alias(COMMIT), nw.lit(new_write_id(store.writer)).alias(WRITE_ID)
+    )
+    store.backend.append(plan.key.to_table(), stamped.lazy())
+
+
+def _before_the_tombstone(history: nw.DataFrame[Any], unit: list[str]) -> nw.DataFrame[Any]:
+    """The live rows that counted before the last deleting commit of each unit."""
+    marked = history.lazy().with_columns(
+        nw.when(~nw.col(DELETED_AT).is_null()).then(nw.col(COMMIT)).max().over(*unit).alias("last")
+    )
+    before = marked.filter(nw.col(COMMIT) < nw.col("last")).with_columns(
+        nw.when(~nw.col(DELETED_AT).is_null())
+        .then(nw.col(COMMIT))
+        .max()
+        .over(*unit)
+        .fill_null(-1)
+        .alias("previous")
+    )
+    live = nw.col(DELETED_AT).is_null() & (nw.col(COMMIT) >= nw.col("previous"))
+    return before.filter(live).drop("last", "previous").collect()
+

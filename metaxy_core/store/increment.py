@@ -1,0 +1,110 @@
+"""What a feature has to do: the difference between expected and stored, as frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import narwhals as nw
+
+from metaxy_core.columns import STATUS
+from metaxy_core.frames.dialect import LazyFrame
+
+
+@dataclass(frozen=True)
+class LazyIncrement:
+    """New, stale and orphaned samples, lazily; valid while the store is open.
+
+    Attributes:
+        new, stale: one row per unit: its id columns, the parents' columns, the provenance to be
+            written (`metaxy_provenance_by_field`) and `metaxy_stale_fields`, the fields that
+            differ (all of them where the unit is new, none where only a staleness predicate
+            holds). Write them back with your own columns added.
+        orphaned: stored rows whose unit is not expected any more, as `read` gives them.
+        labels: one row per unit with its `metaxy_status`; what the counts are made from.
+    """
+
+    new: LazyFrame
+    stale: LazyFrame
+    orphaned: LazyFrame
+    labels: LazyFrame
+    _inputs: Callable[[Any], LazyFrame]
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Units per status: new, stale, orphaned, waiting; counted once."""
+        found = self.labels.group_by(STATUS).agg(nw.len().alias("n")).collect("polars")
+        counted = dict(zip(found[STATUS].to_list(), found["n"].to_list(), strict=True))
+        return {name: counted.get(name, 0) for name in ("new", "stale", "orphaned", "waiting")}
+
+    @property
+    def waiting(self) -> int:
+        """Units that wait for a parent that has not run since a field was added to it."""
+        return self.counts["waiting"]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do: no new and no stale unit."""
+        return self.counts["new"] + self.counts["stale"] == 0
+
+    def todo(self) -> LazyFrame:
+        """New and stale units in one frame."""
+        return nw.concat([self.new, self.stale])
+
+    def inputs(self, parent: Any) -> LazyFrame:
+        """The rows of a parent that belong to the units to do, renamed, filtered and selected.
+
+        For an aggregation these are the members of each group.
+        """
+        return self._inputs(parent)
+
+    def collect(self) -> Increment:
+        """The same as frames in memory, over Polars."""
+        return Increment(
+            self.new.collect("polars"),
+            self.stale.collect("polars"),
+            self.orphaned.collect("polars"),
+            self.counts,
+            self._inputs,
+        )
+
+
+@dataclass(frozen=True)
+class Increment:
+    """New, stale and orphaned samples as Narwhals frames over Polars; columns as `LazyIncrement`.
+
+    Attributes:
+        counts: units per status: new, stale, orphaned, waiting.
+    """
+
+    new: nw.DataFrame[Any]
+    stale: nw.DataFrame[Any]
+    orphaned: nw.DataFrame[Any]
+    counts: Mapping[str, int]
+    _inputs: Callable[[Any], LazyFrame]
+
+    @property
+    def waiting(self) -> int:
+        """Units that wait for a parent that has not run since a field was added to it."""
+        return self.counts["waiting"]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do: no new and no stale unit."""
+        return len(self.new) + len(self.stale) == 0
+
+    def todo(self) -> nw.DataFrame[Any]:
+        """New and stale units in one frame."""
+        return nw.concat([self.new, self.stale])
+
+    def iter_batches(self, size: int) -> Iterator[nw.DataFrame[Any]]:
+        """The units to do, `size` at a time."""
+        todo = self.todo()
+        for start in range(0, len(todo), size):
+            yield todo[start : start + size]
+
+    def inputs(self, parent: Any) -> LazyFrame:
+        """See `LazyIncrement.inputs`; the store must still be open."""
+        return self._inputs(parent)

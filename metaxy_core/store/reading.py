@@ -1,0 +1,122 @@
+"""Rows of a feature as users and the engine see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import narwhals as nw
+
+from metaxy_core.columns import (
+    COMMIT,
+    DATA_VERSION_BY_FIELD,
+    DELETED_AT,
+    FEATURE_VERSION,
+    OPEN,
+    PROVENANCE_BY_FIELD,
+    STORED,
+    WRITE_ID,
+    data_version_of,
+    is_by_field,
+    provenance_of,
+)
+from metaxy_core.errors import MetadataSchemaError
+from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.history import stored_rows
+from metaxy_core.frames.nesting import nest, with_missing
+from metaxy_core.graph import FeaturePlan
+
+_HIDDEN = (COMMIT, WRITE_ID, OPEN)
+
+
+def complete(plan: FeaturePlan, table: LazyFrame) -> LazyFrame:
+    """A feature's table with every column that the plan knows; those never stored are NULL.
+
+    Raises:
+        MetadataSchemaError: the table lacks an id column.
+    """
+    names = table.collect_schema().names()
+    if missing := [column for column in plan.spec.id_columns if column not in names]:
+        raise MetadataSchemaError(
+            str(plan.key),
+            f"the stored table has no id column {', '.join(missing)}. Its rows were written under "
+            "other id columns; drop the feature, or store it under another key.",
+        )
+    by_field = {provenance_of(field.key): nw.String() for field in plan.fields}
+    by_field |= {data_version_of(field.key): nw.String() for field in plan.fields}
+    return with_missing(table, {**STORED, **by_field})
+
+
+def own_rows(plan: FeaturePlan, rows: LazyFrame) -> LazyFrame:
+    """Leave out the marks of settled parents without children: their own id columns are NULL."""
+    if not plan.is_expansion:
+        return rows
+    own = next(column for column in plan.spec.id_columns if column not in plan.unit)
+    return rows.filter(~nw.col(own).is_null())
+
+
+def select_rows(
+    plan: FeaturePlan,
+    rows: LazyFrame,
+    version: str,
+    *,
+    only_version: str | None,
+    feature_history: bool,
+    sample_history: bool,
+    deleted: bool,
+) -> LazyFrame:
+    """The rows that `read` is asked for; see `MetadataStore.read`."""
+    unit, ids = list(plan.unit), list(plan.spec.id_columns)
+    stored = stored_rows(rows, unit, only_version or version)
+    if only_version is not None:
+        stored = stored.filter(nw.col(FEATURE_VERSION) == only_version)
+    if sample_history or feature_history:
+        chosen = _history(plan, rows, stored, feature_history, sample_history)
+    else:
+        chosen = stored
+    if deleted:
+        gone = rows.filter(~nw.col(DELETED_AT).is_null()).join(stored, on=ids, how="anti")
+        chosen = nw.concat([chosen, gone if sample_history else _last_per(gone, ids)])
+    return own_rows(plan, chosen)
+
+
+def shown(plan: FeaturePlan, rows: LazyFrame, columns: Sequence[str] | None = None) -> LazyFrame:
+    """Rows as users see them: by-field values as structs, the store's own columns left out."""
+    members = {str(field.key): field.key for field in plan.fields}
+    rows = rows.drop(*(name for name in rows.collect_schema().names() if _is_hidden(plan, name)))
+    rows = nest(rows, PROVENANCE_BY_FIELD, {m: provenance_of(k) for m, k in members.items()})
+    rows = nest(rows, DATA_VERSION_BY_FIELD, {m: data_version_of(k) for m, k in members.items()})
+    return rows if columns is None else rows.select(*columns)
+
+
+def _is_hidden(plan: FeaturePlan, column: str) -> bool:
+    """Store-internal columns, and those of fields that are no longer declared."""
+    declared = {provenance_of(field.key) for field in plan.fields}
+    declared |= {data_version_of(field.key) for field in plan.fields}
+    return column in _HIDDEN or (is_by_field(column) and column not in declared)
+
+
+def _history(
+    plan: FeaturePlan,
+    rows: LazyFrame,
+    stored: LazyFrame,
+    feature_history: bool,
+    sample_history: bool,
+) -> LazyFrame:
+    unit = list(plan.unit)
+    live = rows.filter(~nw.col(OPEN)).join(
+        stored.select(*unit).unique(unit, keep="any"), on=unit, how="semi"
+    )
+    barrier = nw.when(~nw.col(DELETED_AT).is_null()).then(nw.col(COMMIT)).max().over(*unit)
+    live = live.with_columns(barrier.fill_null(-1).alias("metaxy_barrier")).filter(
+        nw.col(DELETED_AT).is_null() & (nw.col(COMMIT) >= nw.col("metaxy_barrier"))
+    )
+    live = live.drop("metaxy_barrier")
+    if not feature_history:
+        same = stored.select(*unit, FEATURE_VERSION).unique([*unit, FEATURE_VERSION], keep="any")
+        live = live.join(same, on=[*unit, FEATURE_VERSION], how="semi")
+    return live if sample_history else _last_per(live, [*unit, FEATURE_VERSION])
+
+
+def _last_per(rows: LazyFrame, by: Sequence[str]) -> LazyFrame:
+    last = nw.col(COMMIT).max().over(*by).alias("metaxy_last")
+    return rows.with_columns(last).filter(nw.col(COMMIT) == nw.col("metaxy_last")).drop("metaxy_last")

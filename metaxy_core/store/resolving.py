@@ -1,0 +1,311 @@
+"""Resolve: what a feature has to do, found in one comparison inside the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+
+from metaxy_core.backends.base import to_polars
+from metaxy_core.columns import (
+    PROVENANCE_BY_FIELD,
+    STALE_FIELDS,
+    STATUS,
+    provenance_of,
+)
+from metaxy_core.errors import FilterError, VersioningEngineMismatchError
+from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.filters import Predicate, fits
+from metaxy_core.frames.gather import Engine, EngineName
+from metaxy_core.frames.history import stored_rows
+from metaxy_core.frames.nesting import nest
+from metaxy_core.frames.polars import PolarsDialect
+from metaxy_core.graph import EdgePlan, FeaturePlan
+from metaxy_core.keys import FeatureKey
+from metaxy_core.spec import LineageKind
+from metaxy_core.store import fallback
+from metaxy_core.store.incoming import Rows, accept
+from metaxy_core.store.increment import LazyIncrement
+from metaxy_core.store.reading import complete, own_rows, shown
+from metaxy_core.versioning import compare, edge_rows, expected_units, sampled_units
+from metaxy_core.versioning.increment import (
+    NEW,
+    ORPHANED,
+    STALE_STATUS,
+    Comparison,
+    stored_units,
+)
+
+if TYPE_CHECKING:
+    from metaxy_core.store.store import MetadataStore
+
+Filters = Mapping[FeatureKey, Sequence[Predicate]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a resolve is asked; see `MetadataStore.resolve_update`."""
+
+    plan: FeaturePlan
+    samples: Rows | None
+    filters: Filters
+    global_filters: Sequence[Predicate]
+    stale_if: Sequence[Predicate]
+    skip_comparison: bool
+    engine: EngineName
+
+
+def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
+    """Compare expected with stored, label once, and join the user's columns to what is labelled.
+
+    Raises:
+        ValueError: a root without samples.
+        FeatureNotFoundError: a required parent is in no store of the chain.
+    """
+    plan = request.plan
+    if plan.spec.is_root and request.samples is None:
+        raise ValueError(
+            f"Feature '{plan.key}' is a root: resolve_update needs samples=, a frame with its id "
+            f"columns ({', '.join(plan.spec.id_columns)}) and its provenance."
+        )
+    engine = _engine(store, request)
+    samples = None if request.samples is None else accept(plan, request.samples, store.scheme)
+    tables = {} if samples is not None else _parent_tables(store, plan, engine)
+    parents = {key: _stored(store, key, table) for key, table in tables.items()}
+    filters = _filters_by_feature(request, parents, samples)
+    asked = Comparison(
+        request.stale_if,
+        filters.get(plan.key, ()),
+        {edge.parent.key: filters.get(edge.parent.key, ()) for edge in plan.edges},
+        request.skip_comparison,
+    )
+    own = _own(store, plan, engine, samples)
+    if samples is None:
+        expected = expected_units(plan, parents, filters, store.scheme, engine.dialect)
+    else:
+        slim = samples.select(*plan.unit, *_provenances(plan), *_asked_columns(plan, samples, asked))
+        expected = sampled_units(
+            plan, engine.bring(slim.lazy()), asked.target, store.scheme, engine.dialect
+        )
+        asked = Comparison(asked.stale_if, asked.target, {}, asked.skip)
+    labels = engine.hold(compare(plan, expected, stored_units(plan, own, asked), asked))
+    todo = (
+        _todo_of_samples(plan, labels, samples, request.samples)
+        if samples is not None
+        else _todo(store, plan, labels, tables)
+    )
+    orphans = labels.filter(nw.col(STATUS) == ORPHANED).select(*plan.unit)
+    orphaned = own_rows(plan, own).join(orphans, on=list(plan.unit), how="semi")
+
+    def inputs(parent: Any) -> LazyFrame:
+        return _inputs(plan, plan.edge_to(FeatureKey.of(parent)), parents, labels)
+
+    return LazyIncrement(
+        todo.filter(nw.col(STATUS) == NEW).drop(STATUS),
+        todo.filter(nw.col(STATUS) == STALE_STATUS).drop(STATUS),
+        shown(plan, orphaned),
+        labels,
+        inputs,
+    )
+
+
+def _engine(store: MetadataStore, request: Request) -> Engine:
+    backend = store.backend
+    if request.engine == "polars":
+        return Engine(PolarsDialect(), to_polars, lambda frame: frame.collect().lazy())
+    if request.engine == "native" and request.samples is not None:
+        wrapped = nw.from_native(request.samples, pass_through=True)
+        probe = wrapped.lazy() if isinstance(wrapped, nw.DataFrame) else wrapped
+        native = backend.dialect.name == "polars" or not probe.implementation.is_polars()
+        if not native:
+            raise VersioningEngineMismatchError(
+                f"Feature '{request.plan.key}': the samples are in {probe.implementation}, the "
+                f"store computes in {backend.dialect.name}. Say versioning_engine='auto'."
+            )
+    return Engine(backend.dialect, backend.load, backend.hold)
+
+
+def _parent_tables(
+    store: MetadataStore, plan: FeaturePlan, engine: Engine
+) -> dict[FeatureKey, LazyFrame]:
+    """The whole tables of the parents, wherever they are, in one engine."""
+    tables = {}
+    for edge in plan.edges:
+        key = edge.parent.key
+        parent = store.graph.plan(key)
+        if edge.dep.optional:
+            found = fallback.find(store, key)
+            if found is None:
+                tables[key] = engine.bring(complete(parent, _empty(store, parent)))
+                continue
+        else:
+            found = fallback.locate(store, key)
+        where, table = found
+        rows = complete(parent, table)
+        foreign = where is not store or engine.dialect is not store.backend.dialect
+        tables[key] = engine.bring(rows) if foreign else rows
+    return tables
+
+
+def _stored(store: MetadataStore, key: FeatureKey, table: LazyFrame) -> LazyFrame:
+    plan = store.graph.plan(key)
+    version = store.graph.versions[key].feature
+    return own_rows(plan, stored_rows(table, list(plan.unit), version))
+
+
+def _own(
+    store: MetadataStore, plan: FeaturePlan, engine: Engine, samples: nw.DataFrame[Any] | None
+) -> LazyFrame:
+    """The feature's own stored rows, this store only, marks of childless parents included."""
+    table = store.backend.scan(plan.key.to_table())
+    if table is None:
+        table = engine.bring(_empty(store, plan, samples))
+    elif engine.dialect is not store.backend.dialect:
+        table = engine.bring(table)
+    version = store.graph.versions[plan.key].feature
+    return stored_rows(complete(plan, table), list(plan.unit), version)
+
+
+def _empty(
+    store: MetadataStore, plan: FeaturePlan, samples: nw.DataFrame[Any] | None = None
+) -> LazyFrame:
+    """A table without rows, for a feature never written; id types as its samples or parents."""
+    import polars as pl
+
+    types = {} if samples is None else dict(samples.schema)
+    for edge in plan.edges:
+        found = fallback.find(store, edge.parent.key)
+        if found is None:
+            continue
+        schema = found[1].collect_schema()
+        own = {renamed: name for name, renamed in edge.dep.rename.items()}
+        types |= {c: schema[own.get(c, c)] for c in edge.on if own.get(c, c) in schema}
+    columns = {
+        column: nw.Schema({column: types.get(column, nw.String())}).to_polars()[column]
+        for column in plan.spec.id_columns
+    }
+    return nw.from_native(pl.LazyFrame(schema=columns))
+
+
+def _filters_by_feature(
+    request: Request, parents: Mapping[FeatureKey, LazyFrame], samples: nw.DataFrame[Any] | None
+) -> dict[FeatureKey, Sequence[Predicate]]:
+    """Run-time filters per feature; a global filter goes to each parent that has its columns."""
+    plan = request.plan
+    filters = {key: list(found) for key, found in request.filters.items()}
+    known = {plan.key, *(edge.parent.key for edge in plan.edges)}
+    if unknown := sorted(str(key) for key in filters.keys() - known):
+        raise FilterError(
+            f"Feature '{plan.key}': filters name {', '.join(unknown)}, which is neither the "
+            f"feature nor a parent of it."
+        )
+    for predicate in request.global_filters:
+        takers = [key for key, rows in parents.items() if fits(predicate, rows.collect_schema())]
+        if samples is not None:
+            takers = [plan.key]
+        if not takers:
+            raise FilterError(
+                f"Feature '{plan.key}': no parent has the columns of the filter {predicate!r}."
+            )
+        for key in takers:
+            filters.setdefault(key, []).append(predicate)
+    for key, rows in parents.items():
+        schema = rows.collect_schema()
+        for predicate in filters.get(key, ()):
+            if not fits(predicate, schema):
+                raise FilterError(
+                    f"Feature '{plan.key}': '{key}' has not all columns of the filter "
+                    f"{predicate!r}. Its columns: {', '.join(schema.names())}."
+                )
+    return filters
+
+
+def _asked_columns(plan: FeaturePlan, samples: nw.DataFrame[Any], asked: Comparison) -> list[str]:
+    """User columns of the samples, where filters may ask for them."""
+    if not asked.target:
+        return []
+    taken = {*plan.unit, *_provenances(plan)}
+    return [name for name in samples.columns if name not in taken]
+
+
+def _todo(
+    store: MetadataStore, plan: FeaturePlan, labels: LazyFrame, tables: Mapping[FeatureKey, LazyFrame]
+) -> LazyFrame:
+    """New and stale units with the parents' columns and the provenance to be written.
+
+    Only rows of labelled units are deduplicated: the units are pushed below the window.
+    """
+    todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
+    frame = todo
+    taken = {*plan.unit}
+    for edge in plan.edges:
+        if edge.kind is LineageKind.AGGREGATION:
+            continue
+        rows = _of_units(store, edge, tables[edge.parent.key], todo)
+        rows = edge_rows(edge, rows)
+        columns = [name for name in rows.collect_schema().names() if name not in edge.ids]
+        renamed = {name: _free(edge, name, taken) for name in columns}
+        taken |= set(renamed.values())
+        clash = {name: new for name, new in renamed.items() if name != new}
+        frame = frame.join(rows.rename(clash) if clash else rows, on=list(edge.on), how="left")
+    return _presented(plan, frame)
+
+
+def _free(edge: EdgePlan, name: str, taken: set[str]) -> str:
+    """A column name that no earlier parent has: the parent's name is appended where it does."""
+    return f"{name}__{edge.parent.key.to_table()}" if name in taken else name
+
+
+def _of_units(
+    store: MetadataStore, edge: EdgePlan, table: LazyFrame, todo: LazyFrame
+) -> LazyFrame:
+    """A parent's stored rows, of the units to do alone."""
+    own = {renamed: name for name, renamed in edge.dep.rename.items()}
+    parent = store.graph.plan(edge.parent.key)
+    wanted = todo.select(*edge.on).rename({c: own[c] for c in edge.on if c in own})
+    wanted = wanted.select(*parent.unit).unique(list(parent.unit), keep="any")
+    table = table.join(wanted, on=list(parent.unit), how="semi")
+    return _stored(store, edge.parent.key, table)
+
+
+def _todo_of_samples(
+    plan: FeaturePlan, labels: LazyFrame, samples: nw.DataFrame[Any], given: Rows
+) -> LazyFrame:
+    """The user's own samples, those that are new or stale, as they were given."""
+    provenances = _provenances(plan)
+    status = labels.select(*plan.unit, STATUS, STALE_FIELDS).collect("polars")
+    status = status.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
+    frame = to_polars(given)
+    names = frame.collect_schema().names()
+    user = [name for name in names if name not in (PROVENANCE_BY_FIELD, STATUS, STALE_FIELDS)]
+    joined = frame.select(*user).join(
+        samples.lazy().select(*plan.unit, *provenances), on=list(plan.unit), how="inner"
+    )
+    return _presented(plan, joined.join(status.lazy(), on=list(plan.unit), how="inner"))
+
+
+def _presented(plan: FeaturePlan, frame: LazyFrame) -> LazyFrame:
+    """Provenance as a struct, the fields that differ as a list."""
+    members = {str(field.key): provenance_of(field.key) for field in plan.fields}
+    empty = nw.when(nw.col(STALE_FIELDS) != "").then(nw.col(STALE_FIELDS))
+    fields = empty.str.split(",")
+    return nest(frame.with_columns(fields.alias(STALE_FIELDS)), PROVENANCE_BY_FIELD, members)
+
+
+def _inputs(
+    plan: FeaturePlan,
+    edge: EdgePlan,
+    parents: Mapping[FeatureKey, LazyFrame],
+    labels: LazyFrame,
+) -> LazyFrame:
+    todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
+    rows = edge_rows(edge, parents[edge.parent.key], keep=edge.on)
+    units = todo.select(*edge.on).unique(list(edge.on), keep="any")
+    return rows.join(units, on=list(edge.on), how="semi")
+
+
+def _provenances(plan: FeaturePlan) -> list[str]:
+    return [provenance_of(field.key) for field in plan.fields]
+

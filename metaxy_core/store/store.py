@@ -1,0 +1,454 @@
+"""The store: the one place where declarations, algebra and tables meet; its verbs are its files."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Literal, Self, overload
+
+from metaxy_core.ambient import active_graph
+from metaxy_core.backends.base import Backend, Mode
+from metaxy_core.errors import (
+    HashAlgorithmNotSupportedError,
+    HashSchemeMismatchError,
+    StoreError,
+    StoreNotOpenError,
+)
+from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.filters import Predicate, apply
+from metaxy_core.frames.gather import EngineName
+from metaxy_core.graph import FeatureGraph, FeaturePlan, Graph, GraphSnapshot
+from metaxy_core.hashing import HashAlgorithm, HashScheme
+from metaxy_core.keys import FeatureKey
+from metaxy_core.store import deletion, fallback, reading, resolving, writing
+from metaxy_core.store.incoming import OnDuplicate, Rows
+from metaxy_core.store.increment import Increment, LazyIncrement
+from metaxy_core.system import snapshots
+from metaxy_core.system.tables import check_scheme, is_system_table
+
+FilterMap = Mapping[Any, Predicate | Sequence[Predicate]]
+
+
+class MetadataStore:
+    """Append-only metadata of features, kept by a backend and versioned by a graph.
+
+    An unopened store is a cheap description; open it with `with store.open("r"):` or
+    `with store.open("w"):` (`with store:` opens it for writing). Frames it gives are valid while
+    it is open.
+
+    Args:
+        backend: the system that keeps the tables.
+        graph: the features; by default the active graph as it stands when the store is opened.
+        name: how messages call the store.
+        hash_algorithm: recorded in the store at its first write; must be the same ever after.
+        versioning_engine: `"native"` computes in the database and refuses samples from elsewhere,
+            `"polars"` in memory, `"auto"` in the database after loading what is elsewhere.
+        fallback_stores: asked in order for parents that this store does not have.
+        auto_create_tables: create a feature's table at its first write.
+        materialization_id: stamped on every row written; an orchestrator's run id.
+        project: the project that snapshots are recorded for.
+
+    >>> import polars as pl
+    >>> from metaxy_core import DuckDBMetadataStore, FeatureGraph, FeatureSpec
+    >>> graph = FeatureGraph([FeatureSpec("video", id_columns=["id"], fields=["audio"])])
+    >>> videos = pl.DataFrame({"id": ["a"], "metaxy_provenance_by_field": [{"audio": "v1"}]})
+    >>> store = DuckDBMetadataStore(":memory:", graph=graph)
+    >>> with store.open("w"):
+    ...     increment = store.resolve_update("video", samples=videos)
+    ...     store.write("video", increment.todo())
+    ...     store.resolve_update("video", samples=videos).is_empty
+    1
+    True
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        graph: Graph | FeatureGraph | None = None,
+        name: str | None = None,
+        hash_algorithm: HashAlgorithm | str = HashAlgorithm.MD5,
+        versioning_engine: EngineName = "auto",
+        fallback_stores: Sequence[MetadataStore] = (),
+        auto_create_tables: bool = True,
+        materialization_id: str | None = None,
+        project: str = "default",
+    ) -> None:
+        self.backend = backend
+        self.name = name
+        self.scheme = HashScheme(_algorithm(backend, hash_algorithm))
+        self.versioning_engine = versioning_engine
+        self.fallback_stores = tuple(fallback_stores)
+        self.auto_create_tables = auto_create_tables
+        self.materialization_id = materialization_id
+        self.project = project
+        self.writer = uuid.uuid4().hex
+        self._graph = graph
+        self._stack: ExitStack | None = None
+        self._mode: Mode | None = None
+        self._retried: set[str] = set()
+
+    # ------------------------------------------------------------------ lifetime
+
+    @property
+    def graph(self) -> Graph:
+        """The features as they stand."""
+        if isinstance(self._graph, Graph):
+            return self._graph
+        return (active_graph() if self._graph is None else self._graph).freeze()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the store is open."""
+        return self._stack is not None
+
+    def using(self, graph: Graph | FeatureGraph) -> MetadataStore:
+        """Another store on the same tables with another graph; not open."""
+        other = self.__class__.__new__(self.__class__)
+        other.__dict__ = self.__dict__ | {"_graph": graph, "_stack": None, "_mode": None}
+        other.writer = uuid.uuid4().hex
+        return other
+
+    @contextmanager
+    def open(self, mode: Mode | Literal["read", "write"] = "r") -> Iterator[Self]:
+        """Open for reading or writing. Opening an open store again for the same is free.
+
+        Raises:
+            StoreUnavailableError: see `Backend.open`.
+            HashSchemeMismatchError: the store, or a fallback store, keeps other digests.
+        """
+        short: Mode = "w" if mode.startswith("w") else "r"
+        if self._stack is not None:
+            if short == "w" and self._mode == "r":
+                raise StoreError(f"The store {self.display()} is open for reading only.")
+            yield self
+            return
+        for other in self.fallback_stores:
+            if other.scheme != self.scheme:
+                raise HashSchemeMismatchError(
+                    f"The fallback store {other.display()} uses the scheme {other.scheme}, "
+                    f"{self.display()} uses {self.scheme}: their digests cannot be compared."
+                )
+        with ExitStack() as stack:
+            stack.enter_context(self.backend.open(short))
+            self._stack, self._mode = stack, short
+            try:
+                check_scheme(self.backend, self.scheme, record=short == "w")
+                yield self
+            finally:
+                self._stack, self._mode = None, None
+
+    def __enter__(self) -> Self:
+        self._entered = self.open("w")
+        return self._entered.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._entered.__exit__(*error)
+
+    def enter(self, other: MetadataStore) -> None:
+        """Open a fallback store for reading, for as long as this one is open."""
+        if not other.is_open:
+            self._open_stack().enter_context(other.open("r"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.is_open:
+            raise TypeError("An open store cannot be pickled; workers get it unopened.")
+        return self.__dict__ | {"_graph": self.graph}
+
+    # ------------------------------------------------------------------ resolve
+
+    @overload
+    def resolve_update(
+        self, feature: Any, *, lazy: Literal[True], **options: Any
+    ) -> LazyIncrement: ...
+    @overload
+    def resolve_update(
+        self, feature: Any, *, lazy: Literal[False] = ..., **options: Any
+    ) -> Increment: ...
+
+    def resolve_update(
+        self,
+        feature: Any,
+        *,
+        samples: Rows | None = None,
+        filters: FilterMap | None = None,
+        global_filters: Sequence[Predicate] = (),
+        staleness_predicates: Sequence[Predicate] = (),
+        skip_comparison: bool = False,
+        versioning_engine: EngineName | None = None,
+        lazy: bool = False,
+    ) -> Increment | LazyIncrement:
+        """Find what a feature has to do: its new, stale and orphaned samples.
+
+        Args:
+            feature: a feature class, spec or key.
+            samples: the expected samples instead of those the parents imply; needed for roots.
+                Columns: the id columns, `metaxy_provenance_by_field` (or the columns of
+                `provenance_from`), user columns.
+            filters: per feature (a parent or the feature itself), predicates under its own column
+                names. They choose whole units on both sides; what is outside has no status.
+            global_filters: predicates for every parent that has their columns.
+            staleness_predicates: a unit with a stored row for which one holds is stale.
+            skip_comparison: everything expected is new.
+            versioning_engine: overrides the store's.
+            lazy: give lazy frames, valid while the store is open.
+
+        Raises:
+            ValueError: a root without `samples`.
+            FeatureNotFoundError: a required parent is in no store of the chain.
+            FilterError: a filter asks for unknown columns or is not in the language.
+            MetadataSchemaError: `samples` do not fit the feature.
+        """
+        self._open_stack()
+        request = resolving.Request(
+            self._plan(feature),
+            samples,
+            {FeatureKey.of(key): _listed(found) for key, found in (filters or {}).items()},
+            tuple(global_filters),
+            tuple(staleness_predicates),
+            skip_comparison,
+            versioning_engine or self.versioning_engine,
+        )
+        increment = resolving.resolve(self, request)
+        return increment if lazy else increment.collect()
+
+    # ------------------------------------------------------------------ read
+
+    def read(
+        self,
+        feature: Any,
+        *,
+        columns: Sequence[str] | None = None,
+        filters: Predicate | Sequence[Predicate] = (),
+        feature_version: str | None = None,
+        with_feature_history: bool = False,
+        with_sample_history: bool = False,
+        include_soft_deleted: bool = False,
+        allow_fallback: bool = True,
+    ) -> LazyFrame:
+        """The stored rows of a feature: of each unit those that count now.
+
+        Columns out: the id columns, user columns, `metaxy_provenance_by_field` and
+        `metaxy_data_version_by_field` (structs), `metaxy_provenance`, `metaxy_data_version`,
+        versions, times, `metaxy_materialization_id`.
+
+        Args:
+            columns: these columns only.
+            filters: predicates on the rows, after the stored rows were chosen.
+            feature_version: rows of this version only (a hash, or `"current"`).
+            with_feature_history: the last rows of every feature version.
+            with_sample_history: every live row since the last delete, not only the last.
+            include_soft_deleted: deleted rows as well.
+            allow_fallback: look in fallback stores where this one has no rows.
+
+        Raises:
+            FeatureNotFoundError: no store of the chain has the feature.
+        """
+        self._open_stack()
+        plan = self._plan(feature)
+        _, table = fallback.locate(self, plan.key, allow_fallback=allow_fallback)
+        version = self.graph.versions[plan.key].feature
+        rows = reading.select_rows(
+            plan,
+            reading.complete(plan, table),
+            version,
+            only_version=version if feature_version == "current" else feature_version,
+            feature_history=with_feature_history,
+            sample_history=with_sample_history,
+            deleted=include_soft_deleted,
+        )
+        return reading.shown(plan, apply(rows, _listed(filters)), columns)
+
+    def has_feature(self, feature: Any, *, allow_fallback: bool = False) -> bool:
+        """Whether the store has a table of the feature."""
+        self._open_stack()
+        key = FeatureKey.of(feature)
+        return fallback.find(self, key, allow_fallback=allow_fallback) is not None
+
+    def list_features(self) -> list[FeatureKey]:
+        """The features of the graph that this very store has a table of, parents first."""
+        self._open_stack()
+        tables = set(self.backend.tables())
+        return [key for key in self.graph if key.to_table() in tables]
+
+    # ------------------------------------------------------------------ write
+
+    def write(
+        self,
+        feature: Any,
+        rows: Rows,
+        *,
+        materialization_id: str | None = None,
+        partial: bool = False,
+        empty_parents: Rows | None = None,
+        on_duplicate: OnDuplicate = "error",
+        write_id: str | None = None,
+    ) -> int:
+        """Store rows of a feature, atomically. Returns how many.
+
+        Args:
+            rows: the id columns; `metaxy_provenance_by_field` as the increment gave it (a root:
+                text of your own per field, or the columns of `provenance_from`);
+                `metaxy_data_version_by_field` where you override data versions with text of your
+                own; user columns. Rows that came from `read` are taken as they are.
+            materialization_id: overrides the store's.
+            partial: 1:N only: add to open sets, closed by the next plain write of their parents.
+            empty_parents: 1:N only: parents that have no children: the increment's rows.
+            on_duplicate: what to do with a sample that is there twice.
+            write_id: give the same again when retrying a write: it is stored once.
+
+        Raises:
+            MetadataSchemaError: the rows do not fit; nothing was stored.
+            SetClosedError: a parent's children were written before by this writer or run.
+        """
+        one = writing.Write(self._plan(feature), rows, partial, empty_parents, on_duplicate)
+        return self._write([one], materialization_id, write_id)[str(one.plan.key)]
+
+    def write_multi(
+        self,
+        rows: Mapping[Any, Rows],
+        *,
+        materialization_id: str | None = None,
+        write_id: str | None = None,
+    ) -> dict[str, int]:
+        """Store rows of several features in one commit. Returns how many, per feature key."""
+        writes = [writing.Write(self._plan(feature), found) for feature, found in rows.items()]
+        return self._write(writes, materialization_id, write_id)
+
+    def _write(
+        self, writes: Sequence[writing.Write], materialization_id: str | None, write_id: str | None
+    ) -> dict[str, int]:
+        self._writable()
+        run = materialization_id or self.materialization_id
+        if write_id is None:
+            return writing.write(self, writes, run, writing.new_write_id(self.writer))
+        self._retried.add(write_id)
+        return writing.write(self, writes, run, write_id)
+
+    def is_retried(self, write_id: str) -> bool:
+        """Whether the caller named this write, so that it may have been stored before."""
+        return write_id in self._retried
+
+    # ------------------------------------------------------------------ delete
+
+    def delete(
+        self,
+        feature: Any,
+        filters: Predicate | Sequence[Predicate] = (),
+        *,
+        samples: Rows | None = None,
+        soft: bool = True,
+    ) -> int:
+        """Delete stored samples: those the filters choose, of those `samples` names.
+
+        `soft` marks them and can be undone with `undelete`; otherwise all their rows of every
+        version are removed. Returns how many samples.
+
+        Raises:
+            FallbackDeleteError: the feature lives in a fallback store only.
+            ValueError: neither filters nor samples were given.
+        """
+        self._writable()
+        chosen = _listed(filters)
+        if not chosen and samples is None:
+            raise ValueError(
+                "delete() needs filters or samples. To delete everything say filters='true', or "
+                "use drop()."
+            )
+        verb = deletion.soft_delete if soft else deletion.hard_delete
+        return verb(self, self._plan(feature), chosen, samples)
+
+    def undelete(
+        self,
+        feature: Any,
+        filters: Predicate | Sequence[Predicate] = (),
+        *,
+        samples: Rows | None = None,
+    ) -> int:
+        """Restore soft-deleted units as they were; does nothing where a live row exists.
+
+        Returns how many units.
+        """
+        self._writable()
+        return deletion.undelete(self, self._plan(feature), _listed(filters), samples)
+
+    def drop(self, feature: Any) -> None:
+        """Remove the feature's table from this very store, with all its rows."""
+        self._writable()
+        self.backend.drop(FeatureKey.of(feature).to_table())
+
+    # ------------------------------------------------------------------ snapshots
+
+    def push(self) -> bool:
+        """Record the graph as the project's newest; False where it already is."""
+        self._writable()
+        return snapshots.push(self.backend, GraphSnapshot.of(self.graph), self.project)
+
+    def snapshots(self) -> list[snapshots.RecordedSnapshot]:
+        """The recorded graphs of the project, oldest first."""
+        self._open_stack()
+        return snapshots.history(self.backend, self.project)
+
+    def load_snapshot(self, version: str = "latest") -> GraphSnapshot:
+        """Load a recorded graph of the project: `"latest"`, or the beginning of its version.
+
+        Raises:
+            SystemDataNotFoundError: no such snapshot.
+        """
+        self._open_stack()
+        return snapshots.load(self.backend, version, self.project)
+
+    # ------------------------------------------------------------------ describe
+
+    def display(self) -> str:
+        """The store in one line, without secrets."""
+        uri = self.backend.describe()["uri"]
+        return f"{self.name} ({uri})" if self.name else uri
+
+    def get_store_metadata(self, feature: Any) -> dict[str, str]:
+        """Where a feature's table is: `type`, `uri`, `table_name`."""
+        return {**self.backend.describe(), "table_name": FeatureKey.of(feature).to_table()}
+
+    def unknown_tables(self) -> list[str]:
+        """Tables of this store that no feature of the graph has."""
+        self._open_stack()
+        known = {key.to_table() for key in self.graph}
+        return [t for t in self.backend.tables() if t not in known and not is_system_table(t)]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.display()!r})"
+
+    def _plan(self, feature: Any) -> FeaturePlan:
+        return self.graph.plan(FeatureKey.of(feature))
+
+    def _open_stack(self) -> ExitStack:
+        if self._stack is None:
+            raise StoreNotOpenError(
+                f"The store {self.display()} is not open: use `with store.open('r'):`."
+            )
+        return self._stack
+
+    def _writable(self) -> None:
+        self._open_stack()
+        if self._mode != "w":
+            raise StoreNotOpenError(
+                f"The store {self.display()} is open for reading: use `with store.open('w'):`."
+            )
+
+
+def _algorithm(backend: Backend, name: HashAlgorithm | str) -> HashAlgorithm:
+    known = {algorithm.value: algorithm for algorithm in backend.dialect.algorithms}
+    wanted = name.value if isinstance(name, HashAlgorithm) else name
+    if wanted not in known:
+        raise HashAlgorithmNotSupportedError(
+            f"The {backend.dialect.name} engine has no hash algorithm {wanted!r}. "
+            f"It has: {', '.join(sorted(known))}."
+        )
+    return known[wanted]
+
+
+def _listed(predicates: Predicate | Sequence[Predicate]) -> tuple[Predicate, ...]:
+    if isinstance(predicates, list | tuple):
+        return tuple(predicates)
+    return (predicates,)  # type: ignore[return-value]  # one predicate

@@ -1,0 +1,1 @@
+"""The library's own tables, straight on a backend: they are not features."""

@@ -1,0 +1,14 @@
+"""The engine: a plan and lazy frames in, lazy frames out; the same bits on every engine."""
+
+from metaxy_core.versioning.increment import Comparison, compare
+from metaxy_core.versioning.provenance import with_provenance
+from metaxy_core.versioning.upstream import edge_rows, expected_units, sampled_units
+
+__all__ = [
+    "Comparison",
+    "compare",
+    "edge_rows",
+    "expected_units",
+    "sampled_units",
+    "with_provenance",
+]

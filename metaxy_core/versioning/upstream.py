@@ -1,0 +1,183 @@
+"""From the stored rows of the parents to the units that a feature should have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import narwhals as nw
+
+from metaxy_core.columns import data_version_of, is_system, provenance_of
+from metaxy_core.frames.dialect import Dialect, LazyFrame
+from metaxy_core.frames.filters import Predicate, apply, everything
+from metaxy_core.graph import EdgePlan, FeaturePlan
+from metaxy_core.hashing import SEPARATOR, HashScheme
+from metaxy_core.keys import FeatureKey
+from metaxy_core.spec import LineageKind
+from metaxy_core.versioning.names import (
+    EXPECTED,
+    INSIDE,
+    WAITING,
+    data_version_in,
+    inside_in,
+    present_in,
+    waiting_in,
+)
+from metaxy_core.versioning.provenance import with_provenance, with_root_provenance
+
+
+def expected_units(
+    plan: FeaturePlan,
+    rows: Mapping[FeatureKey, LazyFrame],
+    inside: Mapping[FeatureKey, Sequence[Predicate]],
+    scheme: HashScheme,
+    dialect: Dialect,
+) -> LazyFrame:
+    """The units that should exist, and what each is made from.
+
+    Args:
+        rows: the stored rows of each parent, under the parent's own column names.
+        inside: run-time filters per parent, under the parent's own column names.
+
+    Columns out: the unit, `metaxy_provenance__<field>`, whether the unit waits for a parent, and
+    whether it is inside the filters; one row per unit.
+    """
+    first, *others = plan.joined
+    units = _of_edge(first, rows, inside, scheme, dialect)
+    full = first.dep.optional
+    known = set(first.on)
+    for edge in others:
+        right = _of_edge(edge, rows, inside, scheme, dialect)
+        on = [column for column in edge.on if column in known]
+        known |= set(edge.on)
+        units = _full(units, right, on) if full else _joined(units, right, on, edge)
+    waiting = [nw.col(waiting_in(edge)) for edge in plan.edges]
+    passed = [nw.col(inside_in(edge)) for edge in plan.edges if inside.get(edge.parent.key)]
+    units = with_provenance(units, plan, scheme, dialect).with_columns(
+        nw.any_horizontal(*waiting, ignore_nulls=True).alias(WAITING),
+        _all(passed).alias(INSIDE),
+    )
+    return units.select(*plan.unit, *_provenances(plan), WAITING, INSIDE, _true(EXPECTED))
+
+
+def sampled_units(
+    plan: FeaturePlan,
+    samples: LazyFrame,
+    inside: Sequence[Predicate],
+    scheme: HashScheme,
+    dialect: Dialect,
+) -> LazyFrame:
+    """The units that the user's samples name; columns out as in `expected_units`.
+
+    Columns in: the id columns and `metaxy_provenance__<field>`, the user's text for a root and
+    digests for a derived feature.
+    """
+    units = samples.with_columns(nw.lit(False).alias(WAITING), everything(inside).alias(INSIDE))
+    if plan.spec.is_root:
+        units = with_root_provenance(units, plan, scheme, dialect)
+    return units.select(*plan.unit, *_provenances(plan), WAITING, INSIDE, _true(EXPECTED)).unique(
+        list(plan.unit), keep="any"
+    )
+
+
+def edge_rows(edge: EdgePlan, rows: LazyFrame, keep: Sequence[str] = ()) -> LazyFrame:
+    """A parent's rows as the feature sees them: renamed, filtered, selected.
+
+    Columns out: the edge's id columns, `keep`, and the selected user columns.
+    """
+    rows = apply(_renamed(edge, rows), edge.dep.filters)
+    names = rows.collect_schema().names() if edge.dep.select is None else edge.dep.select
+    wanted = dict.fromkeys((*edge.ids, *keep, *(name for name in names if not is_system(name))))
+    return rows.select(*wanted)
+
+
+def _renamed(edge: EdgePlan, rows: LazyFrame) -> LazyFrame:
+    return rows.rename(dict(edge.dep.rename)) if edge.dep.rename else rows
+
+
+def _of_edge(
+    edge: EdgePlan,
+    rows: Mapping[FeatureKey, LazyFrame],
+    inside: Mapping[FeatureKey, Sequence[Predicate]],
+    scheme: HashScheme,
+    dialect: Dialect,
+) -> LazyFrame:
+    """One row per unit of the edge: `on`, a data version per field, waiting, inside, present."""
+    versions = {data_version_of(key): data_version_in(edge, key) for key in edge.fields}
+    parent = rows[edge.parent.key].with_columns(
+        everything(inside.get(edge.parent.key, ())).alias(inside_in(edge))
+    )
+    parent = _renamed(edge, parent).rename(versions)
+    parent = apply(parent, edge.dep.filters)
+    lacking = [nw.col(name).is_null() for name in versions.values()]
+    parent = parent.with_columns(_any(lacking).alias(waiting_in(edge)))
+    if edge.kind is LineageKind.AGGREGATION:
+        parent = _grouped(edge, parent, list(versions.values()), scheme, dialect)
+    flags = (waiting_in(edge), inside_in(edge))
+    return parent.select(*edge.on, *versions.values(), *flags, _true(present_in(edge)))
+
+
+def _grouped(
+    edge: EdgePlan,
+    members: LazyFrame,
+    versions: Sequence[str],
+    scheme: HashScheme,
+    dialect: Dialect,
+) -> LazyFrame:
+    """Digest the members of each group: H of the sorted elements H(ids ␟ data version)."""
+    ids = [f"metaxy_member_id{position}" for position in range(len(edge.ids))]
+    members = members.filter(~nw.any_horizontal(*(nw.col(c).is_null() for c in edge.on), ignore_nulls=True))
+    if versions:
+        schema = members.collect_schema()
+        members = members.with_columns(
+            id_text(column, schema[column]).alias(name)
+            for column, name in zip(edge.ids, ids, strict=True)
+        )
+        members = dialect.digest(members, ids, scheme.algorithm).with_columns(
+            nw.concat_str(*map(nw.col, ids), nw.col(version), separator=SEPARATOR).alias(version)
+            for version in versions
+        )
+        members = dialect.digest(members, versions, scheme.algorithm)
+    groups = dialect.gather(
+        members, edge.on, versions, [waiting_in(edge), inside_in(edge)]
+    )
+    return dialect.digest(groups, versions, scheme.algorithm) if versions else groups
+
+
+def id_text(column: str, dtype: nw.dtypes.DType) -> nw.Expr:
+    """An id as text, the same on every engine: text as it is, decimal integers, true and false."""
+    value = nw.col(column)
+    if dtype == nw.Boolean:
+        return nw.when(value).then(nw.lit("true")).otherwise(nw.lit("false"))
+    return value if dtype == nw.String else value.cast(nw.String())
+
+
+def _joined(units: LazyFrame, right: LazyFrame, on: list[str], edge: EdgePlan) -> LazyFrame:
+    how = "left" if edge.dep.optional else "inner"
+    return units.join(right, on=on, how=how)  # type: ignore[arg-type]  # a literal of two
+
+
+def _full(left: LazyFrame, right: LazyFrame, on: list[str]) -> LazyFrame:
+    joined = left.join(right, on=on, how="full", suffix="_right")
+    return joined.with_columns(
+        nw.coalesce(nw.col(column), nw.col(f"{column}_right")).alias(column) for column in on
+    ).drop(*(f"{column}_right" for column in on))
+
+
+def _provenances(plan: FeaturePlan) -> list[str]:
+    return [provenance_of(field.key) for field in plan.fields]
+
+
+def _true(name: str) -> nw.Expr:
+    return nw.lit(True).alias(name)
+
+
+def _any(conditions: Sequence[nw.Expr]) -> nw.Expr:
+    return nw.any_horizontal(*conditions, ignore_nulls=True) if conditions else nw.lit(False)
+
+
+def _all(conditions: Sequence[nw.Expr]) -> nw.Expr:
+    """All hold; an absent optional parent, NULL, does not pass."""
+    held = [nw.coalesce(condition, nw.lit(False)) for condition in conditions]
+    return nw.all_horizontal(*held, ignore_nulls=True) if held else nw.lit(True)
+
+

@@ -1,0 +1,22 @@
+"""Random edits on random graphs: Polars over tables in memory says what the oracle says."""
+
+from __future__ import annotations
+
+import pytest
+
+from metaxy_core.backends.memory import MemoryBackend
+from metaxy_core.store import MetadataStore
+from metaxy_core.testing.strategies import Declared
+from tests.properties.machine import LONG, run
+
+GRAPHS, EDITS = (20_000, 30) if LONG else (300, 20)
+
+
+def make_store(declared: Declared) -> MetadataStore:
+    return MetadataStore(MemoryBackend(), graph=declared.graph)
+
+
+@pytest.mark.parametrize("chunk", range(10))
+def test_increments_equal_the_oracles_after_every_edit(chunk: int) -> None:
+    for seed in range(chunk, GRAPHS, 10):
+        run(make_store, seed, EDITS)
