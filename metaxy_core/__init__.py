@@ -15,6 +15,7 @@ from metaxy_core.spec import (
     SpecialFieldDep,
 )
 from metaxy_core.store import Increment, LazyIncrement, MetadataStore
+from metaxy_core.store.fingerprint import Fingerprint
 from metaxy_core.store.stores import DuckDBMetadataStore, InMemoryMetadataStore
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "FieldKey",
     "FieldSpec",
     "FieldsMapping",
+    "Fingerprint",
     "Graph",
     "GraphSnapshot",
     "HashAlgorithm",

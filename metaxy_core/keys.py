@@ -84,10 +84,9 @@ class FeatureKey(_Key):
 
     __slots__ = ()
 
-    @classmethod
-    def _parse(cls, key: Any) -> tuple[str, ...]:
+    def __init__(self, key: Any) -> None:
         declared = getattr(key, "spec", key)
-        return _Key._parse.__func__(cls, getattr(declared, "key", declared))  # type: ignore[attr-defined]  # a bound classmethod
+        super().__init__(getattr(declared, "key", declared))
 
     def to_table(self) -> str:
         """The feature's table name: the parts joined by `__`."""

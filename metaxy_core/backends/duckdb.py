@@ -6,19 +6,19 @@ Opening waits for the lock, bounded and with jitter. Extensions are never downlo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import ibis
-import narwhals as nw
+import ibis.expr.types as ir
 import tenacity
 
 from metaxy_core.backends.base import Mode, to_polars
 from metaxy_core.errors import StoreNotOpenError, StoreUnavailableError
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import LazyFrame, lazy
 from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, join_sorted_text
 from metaxy_core.hashing import HashAlgorithm
 
@@ -27,18 +27,20 @@ _SEQUENCE = "metaxy_commit_order"
 _OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
-@ibis.udf.scalar.builtin(name="md5")
-def _md5(text: str) -> str: ...
+def _function(name: str) -> Callable[[ir.StringValue], ir.StringValue]:
+    """A text function of DuckDB's own, for Ibis expressions."""
 
+    def digest(text: str) -> str:
+        return text  # never called: Ibis writes the function's name into the query
 
-@ibis.udf.scalar.builtin(name="sha256")
-def _sha256(text: str) -> str: ...
+    made: Callable[[ir.StringValue], ir.StringValue] = ibis.udf.scalar.builtin(name=name)(digest)
+    return made
 
 
 _DIALECT = IbisDialect(
     "duckdb",
     SqlFunctions(
-        digests={HashAlgorithm.MD5: _md5, HashAlgorithm.SHA256: _sha256},
+        digests={name: _function(name.value) for name in HashAlgorithm},
         join_sorted=join_sorted_text,
     ),
 )
@@ -106,7 +108,7 @@ class DuckDBBackend:
         """See `Backend.scan`."""
         if table not in self.tables():
             return None
-        return nw.from_native(self._ibis.table(table))
+        return lazy(self._ibis.table(table))
 
     @contextmanager
     def commit(self, numbers: int = 1) -> Iterator[int]:
@@ -114,8 +116,8 @@ class DuckDBBackend:
         connection = self._open
         connection.begin()
         try:
-            taken = f"SELECT nextval('{_SEQUENCE}') FROM range(?)"
-            yield min(number for (number,) in connection.execute(taken, [numbers]).fetchall())
+            taken = connection.execute("SELECT nextval(?) FROM range(?)", [_SEQUENCE, numbers])
+            yield min(number for (number,) in taken.fetchall())
         except BaseException:
             connection.rollback()
             raise
@@ -186,7 +188,7 @@ class DuckDBBackend:
         self._holding += 1
         name = f"metaxy_held_{self._holding}"
         self._run(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
-        return nw.from_native(self._ibis.table(name, database="temp"))
+        return lazy(self._ibis.table(name, database="temp"))
 
     def _registered(self, rows: LazyFrame) -> str:
         """Show a frame to DuckDB under a name for the time of one statement."""

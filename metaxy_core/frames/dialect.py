@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import narwhals as nw
 
 from metaxy_core.hashing import HashAlgorithm
 
-LazyFrame = nw.LazyFrame
+LazyFrame: TypeAlias = nw.LazyFrame[Any]
+DataFrame: TypeAlias = nw.DataFrame[Any]
 
 
 class Dialect(Protocol):
@@ -36,3 +37,9 @@ class Dialect(Protocol):
         Columns out: `by`, `texts`, `flags`.
         """
         ...
+
+
+def lazy(native: Any) -> LazyFrame:
+    """Wrap a native lazy frame or table."""
+    frame: LazyFrame = nw.from_native(native).lazy()
+    return frame

@@ -6,9 +6,9 @@ reaches a database as SQL. Comparisons with NULL are not true, as in SQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, reduce
-from operator import and_, eq, ge, gt, le, lt, ne, or_
+from operator import and_, eq, ge, gt, le, lt, ne
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -18,6 +18,8 @@ from metaxy_core.frames.dialect import LazyFrame
 
 if TYPE_CHECKING:
     from sqlglot import exp
+
+_PASSES = "metaxy_passes"
 
 Predicate = nw.Expr | str
 """A condition on columns: a Narwhals expression, or a text of the filter language."""
@@ -47,14 +49,13 @@ def everything(predicates: Iterable[Predicate]) -> nw.Expr:
     return reduce(and_, map(expression, predicates), nw.lit(True))
 
 
-def fits(predicate: Predicate, schema: Any) -> bool:
+def fits(predicate: Predicate, schema: Mapping[str, nw.dtypes.DType]) -> bool:
     """Whether a predicate asks for no other columns than those of a Narwhals schema."""
     import polars as pl
 
-    columns = {name: pl.Series([], dtype=dtype.to_polars()) for name, dtype in _typed(schema)}
-    empty = nw.from_native(pl.DataFrame(columns))
+    empty = nw.from_native(pl.DataFrame(schema=nw.Schema(schema).to_polars()))
     try:
-        empty.filter(expression(predicate))
+        empty.with_columns(expression(predicate).alias(_PASSES))
     except nw.exceptions.ColumnNotFoundError:
         return False
     return True
@@ -62,19 +63,14 @@ def fits(predicate: Predicate, schema: Any) -> bool:
 
 def apply(frame: LazyFrame, predicates: Sequence[Predicate]) -> LazyFrame:
     """Keep the rows for which every predicate holds."""
-    return frame.filter(everything(predicates)) if predicates else frame
-
-
-def _typed(schema: Any) -> Iterable[tuple[str, Any]]:
-    return ((name, _PolarsType(dtype)) for name, dtype in schema.items())
-
-
-class _PolarsType:
-    def __init__(self, dtype: Any) -> None:
-        self._dtype = dtype
-
-    def to_polars(self) -> Any:
-        return nw.Schema({"x": self._dtype}).to_polars()["x"]
+    if not predicates:
+        return frame
+    # As a column first, so that a condition on no column holds for every row.
+    return (
+        frame.with_columns(everything(predicates).alias(_PASSES))
+        .filter(nw.col(_PASSES))
+        .drop(_PASSES)
+    )
 
 
 @lru_cache(maxsize=512)
@@ -85,7 +81,7 @@ def _parse(text: str) -> nw.Expr:
     try:
         statements = sqlglot.parse(text, read="duckdb")
         if len(statements) != 1 or statements[0] is None:
-            raise FilterError(f"A filter is one condition, like \"height > 720\"; given: {text!r}")
+            raise FilterError(f'A filter is one condition, like "height > 720"; given: {text!r}')
         return _translate(statements[0], text)
     except SqlglotError as error:
         raise FilterError(f"The filter {text!r} cannot be read: {error}") from error
@@ -113,9 +109,9 @@ def _translate(node: exp.Expression, text: str) -> nw.Expr:
         case exp.Paren():
             return _translate(node.this, text)
         case exp.And():
-            return and_(_translate(node.this, text), _translate(node.expression, text))
+            return _translate(node.this, text) & _translate(node.expression, text)
         case exp.Or():
-            return or_(_translate(node.this, text), _translate(node.expression, text))
+            return _translate(node.this, text) | _translate(node.expression, text)
         case exp.Not():
             return ~_translate(node.this, text)
         case exp.Is() if isinstance(node.expression, exp.Null):
@@ -123,7 +119,8 @@ def _translate(node: exp.Expression, text: str) -> nw.Expr:
         case exp.In() if node.expressions:
             values = [_literal(value, text) for value in node.expressions]
             # Written out, because engines differ on `is_in` over NULL.
-            return reduce(or_, (_value(node.this, text) == value for value in values))
+            value = _value(node.this, text)
+            return reduce(lambda one, other: one | other, [value == nw.lit(v) for v in values])
         case exp.Between():
             value = _value(node.this, text)
             low, high = _value(node.args["low"], text), _value(node.args["high"], text)
@@ -171,7 +168,9 @@ def _literal(node: exp.Expression, text: str) -> Any:
         case exp.Literal() if node.is_string:
             return node.name
         case exp.Literal():
-            return float(node.name) if "." in node.name or "e" in node.name.lower() else int(node.name)
+            return (
+                float(node.name) if "." in node.name or "e" in node.name.lower() else int(node.name)
+            )
         case exp.Boolean():
             return bool(node.this)
         case exp.Neg():

@@ -41,9 +41,7 @@ def stored_rows(rows: LazyFrame, unit: Sequence[str], version: str | None) -> La
             _last(live, unit, _ANY),
         )
         .filter(
-            live
-            & (nw.col(COMMIT) >= barrier)
-            & (nw.col(COMMIT) == wins.otherwise(nw.col(_ANY)))
+            live & (nw.col(COMMIT) >= barrier) & (nw.col(COMMIT) == wins.otherwise(nw.col(_ANY)))
         )
         .drop(*_WORKING)
     )

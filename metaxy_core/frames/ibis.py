@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
-import narwhals as nw
 
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import LazyFrame, lazy
 from metaxy_core.hashing import SEPARATOR, HashAlgorithm
 
 
@@ -40,7 +39,7 @@ class IbisDialect:
         """See `Dialect.digest`; one projection, because Ibis nests a query per impure function."""
         table = _native(frame)
         function = self.functions.digests[algorithm]
-        return _lazy(table.mutate(**{column: function(table[column]) for column in columns}))
+        return lazy(table.mutate(**{column: function(table[column]) for column in columns}))
 
     def gather(
         self, frame: LazyFrame, by: Sequence[str], texts: Sequence[str], flags: Sequence[str]
@@ -49,7 +48,7 @@ class IbisDialect:
         table = _native(frame)
         joined = {text: self.functions.join_sorted(table[text], SEPARATOR) for text in texts}
         anyone = {flag: table[flag].any() for flag in flags}
-        return _lazy(table.group_by(*by).agg(**joined, **anyone))
+        return lazy(table.group_by(*by).agg(**joined, **anyone))
 
 
 def join_sorted_text(texts: ir.StringColumn, separator: str) -> ir.StringScalar:
@@ -61,7 +60,3 @@ def join_sorted_text(texts: ir.StringColumn, separator: str) -> ir.StringScalar:
 def _native(frame: LazyFrame) -> ibis.Table:
     table: ibis.Table = frame.to_native()
     return table
-
-
-def _lazy(table: ibis.Table) -> LazyFrame:
-    return nw.from_native(table)

@@ -32,8 +32,6 @@ def with_missing(frame: LazyFrame, columns: Mapping[str, nw.dtypes.DType]) -> La
     """Add columns that the frame does not have, as typed NULLs."""
     known = set(frame.collect_schema().names())
     missing = [
-        nw.lit(None).cast(dtype).alias(name)
-        for name, dtype in columns.items()
-        if name not in known
+        nw.lit(None).cast(dtype).alias(name) for name, dtype in columns.items() if name not in known
     ]
     return frame.with_columns(missing) if missing else frame

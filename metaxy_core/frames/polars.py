@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import narwhals as nw
 import polars as pl
 import polars_hash as plh
 
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import LazyFrame, lazy
 from metaxy_core.hashing import SEPARATOR, HashAlgorithm
 
 
@@ -22,15 +21,13 @@ class PolarsDialect:
         self, frame: LazyFrame, columns: Sequence[str], algorithm: HashAlgorithm
     ) -> LazyFrame:
         """See `Dialect.digest`."""
-        return _lazy(
-            _native(frame).with_columns(_digest(column, algorithm) for column in columns)
-        )
+        return lazy(_native(frame).with_columns(_digest(column, algorithm) for column in columns))
 
     def gather(
         self, frame: LazyFrame, by: Sequence[str], texts: Sequence[str], flags: Sequence[str]
     ) -> LazyFrame:
         """See `Dialect.gather`."""
-        return _lazy(
+        return lazy(
             _native(frame)
             .group_by(*by)
             .agg(
@@ -49,7 +46,3 @@ def _digest(column: str, algorithm: HashAlgorithm) -> pl.Expr:
 def _native(frame: LazyFrame) -> pl.LazyFrame:
     native: pl.LazyFrame = frame.to_native()
     return native
-
-
-def _lazy(frame: pl.LazyFrame) -> LazyFrame:
-    return nw.from_native(frame)

@@ -43,9 +43,7 @@ class GraphSnapshot:
     def to_json(self) -> str:
         """Canonical JSON: `format`, `version` and the specs in parents-first order."""
         features = [spec.model_dump(mode="json") for spec in self.graph.values()]
-        return canonical_json(
-            {"format": _FORMAT, "version": self.version, "features": features}
-        )
+        return canonical_json({"format": _FORMAT, "version": self.version, "features": features})
 
     @classmethod
     def from_json(cls, text: str) -> GraphSnapshot:

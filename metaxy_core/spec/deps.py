@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, field_serializer, model_validator
+from pydantic import BeforeValidator, Field, field_serializer, model_validator
 
 from metaxy_core.columns import is_system
 from metaxy_core.keys import FeatureKey
@@ -35,7 +35,7 @@ class FeatureDep(Value):
 
     feature: FeatureKey
     select: Texts | None = None
-    rename: dict[str, str] = {}
+    rename: dict[str, str] = Field(default_factory=dict)
     filters: Texts = ()
     lineage: LineageRelationship = LineageRelationship()
     optional: bool = False

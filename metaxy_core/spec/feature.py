@@ -39,11 +39,11 @@ class FeatureSpec(Value):
     id_columns: Annotated[Texts, Field(min_length=1)] = ("sample_uid",)
     deps: Annotated[tuple[FeatureDep, ...], BeforeValidator(_sequence)] = ()
     fields: Annotated[tuple[FieldSpec, ...], Field(min_length=1)] = (FieldSpec("default"),)
-    metadata: dict[str, JsonValue] = {}
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
     description: str | None = None
     project: str | None = None
-    columns: dict[str, str] = {}
-    provenance_from: dict[FieldKey, Texts] = {}
+    columns: dict[str, str] = Field(default_factory=dict)
+    provenance_from: dict[FieldKey, Texts] = Field(default_factory=dict)
 
     def __init__(self, key: Any = None, /, **values: Any) -> None:
         if values.get("deps", ()) is None:

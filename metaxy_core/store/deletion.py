@@ -11,7 +11,7 @@ import narwhals as nw
 from metaxy_core.backends.base import to_polars
 from metaxy_core.columns import COMMIT, DELETED_AT, OPEN, STORED, UPDATED_AT, WRITE_ID
 from metaxy_core.errors import FallbackDeleteError, MetadataSchemaError
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.filters import Predicate, apply
 from metaxy_core.frames.history import last_rows, stored_rows
 from metaxy_core.graph import FeaturePlan
@@ -129,7 +129,7 @@ def _chosen(
 
 
 def _put_back(
-    store: MetadataStore, plan: FeaturePlan, rows: nw.DataFrame[Any], commits: nw.Series[Any] | int
+    store: MetadataStore, plan: FeaturePlan, rows: DataFrame, commits: nw.Series[Any] | int
 ) -> None:
     numbers = nw.lit(commits, nw.Int64()) if isinstance(commits, int) else commits
     stamped = rows.with_columns(
@@ -138,7 +138,7 @@ def _put_back(
     store.backend.append(plan.key.to_table(), stamped.lazy())
 
 
-def _before_the_tombstone(history: nw.DataFrame[Any], unit: list[str]) -> nw.DataFrame[Any]:
+def _before_the_tombstone(history: DataFrame, unit: list[str]) -> DataFrame:
     """The live rows that counted before the last deleting commit of each unit."""
     marked = history.lazy().with_columns(
         nw.when(~nw.col(DELETED_AT).is_null()).then(nw.col(COMMIT)).max().over(*unit).alias("last")
@@ -153,4 +153,3 @@ def _before_the_tombstone(history: nw.DataFrame[Any], unit: list[str]) -> nw.Dat
     )
     live = nw.col(DELETED_AT).is_null() & (nw.col(COMMIT) >= nw.col("previous"))
     return before.filter(live).drop("last", "previous").collect()
-

@@ -24,7 +24,7 @@ from metaxy_core.columns import (
     provenance_of,
 )
 from metaxy_core.errors import MetadataSchemaError
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.nesting import flatten
 from metaxy_core.frames.polars import PolarsDialect
 from metaxy_core.graph import FeaturePlan
@@ -46,7 +46,7 @@ def accept(
     *,
     ids: Sequence[str] | None = None,
     on_duplicate: OnDuplicate = "error",
-) -> nw.DataFrame[Any]:
+) -> DataFrame:
     """Check rows and flatten their by-field values.
 
     Columns in: the id columns (or `ids`), `metaxy_provenance_by_field` (or the columns of
@@ -78,15 +78,15 @@ def accept(
     return _without_duplicates(plan, frame, ids, on_duplicate)
 
 
-def are_read_back(frame: nw.DataFrame[Any]) -> bool:
+def are_read_back(frame: DataFrame) -> bool:
     """Whether rows came from `read`: they carry the sample's own digest, so by-field values are
     digests already and are taken as they are."""
     return PROVENANCE in frame.columns
 
 
 def check_types(
-    plan: FeaturePlan, frame: nw.DataFrame[Any], stored: Mapping[str, nw.dtypes.DType]
-) -> nw.DataFrame[Any]:
+    plan: FeaturePlan, frame: DataFrame, stored: Mapping[str, nw.dtypes.DType]
+) -> DataFrame:
     """Cast columns to their stored types where nothing is lost; leave out columns without a type.
 
     Raises:
@@ -121,7 +121,7 @@ def _fits(given: nw.dtypes.DType, stored: nw.dtypes.DType) -> bool:
     return numbers or floats or nested or times or text
 
 
-def _check_columns(plan: FeaturePlan, frame: nw.DataFrame[Any], ids: Sequence[str]) -> None:
+def _check_columns(plan: FeaturePlan, frame: DataFrame, ids: Sequence[str]) -> None:
     names = frame.columns
     missing = [column for column in ids if column not in names]
     if missing:
@@ -168,7 +168,7 @@ def _with_provenance_from(plan: FeaturePlan, rows: LazyFrame, scheme: HashScheme
 
 
 def _struct_members(
-    plan: FeaturePlan, frame: nw.DataFrame[Any], column: str, *, complete: bool = True
+    plan: FeaturePlan, frame: DataFrame, column: str, *, complete: bool = True
 ) -> list[str]:
     expected = [str(field.key) for field in plan.fields]
     dtype = frame.schema.get(column)
@@ -197,7 +197,11 @@ def _struct_members(
         )
     for name, member in given.items():
         if member != nw.Unknown:
-            _check_text(plan, f"member {name!r} of {column!r}", member() if isinstance(member, type) else member)
+            _check_text(
+                plan,
+                f"member {name!r} of {column!r}",
+                member() if isinstance(member, type) else member,
+            )
     return list(given)
 
 
@@ -210,7 +214,7 @@ def _check_text(plan: FeaturePlan, what: str, dtype: nw.dtypes.DType | None) -> 
         )
 
 
-def _check_ids(plan: FeaturePlan, frame: nw.DataFrame[Any], ids: Sequence[str]) -> None:
+def _check_ids(plan: FeaturePlan, frame: DataFrame, ids: Sequence[str]) -> None:
     for column in ids:
         dtype = frame.schema[column]
         if len(frame) and dtype != nw.Unknown:
@@ -222,7 +226,7 @@ def _check_ids(plan: FeaturePlan, frame: nw.DataFrame[Any], ids: Sequence[str]) 
             )
 
 
-def _check_versions(plan: FeaturePlan, frame: nw.DataFrame[Any], scheme: HashScheme) -> None:
+def _check_versions(plan: FeaturePlan, frame: DataFrame, scheme: HashScheme) -> None:
     final = are_read_back(frame) or not plan.spec.is_root
     for field in plan.fields:
         column = frame[provenance_of(field.key)]
@@ -254,13 +258,17 @@ def _digests(scheme: HashScheme) -> str:
 
 
 def _without_duplicates(
-    plan: FeaturePlan, frame: nw.DataFrame[Any], ids: Sequence[str], on_duplicate: OnDuplicate
-) -> nw.DataFrame[Any]:
+    plan: FeaturePlan, frame: DataFrame, ids: Sequence[str], on_duplicate: OnDuplicate
+) -> DataFrame:
     if frame.select(*ids).unique().shape[0] == len(frame):
         return frame
     if on_duplicate != "error":
         return frame.unique(list(ids), keep=on_duplicate, maintain_order=True)
-    twice = frame.filter(nw.struct(*map(nw.col, ids)).is_duplicated() if len(ids) > 1 else nw.col(ids[0]).is_duplicated())
+    twice = frame.filter(
+        nw.struct(*map(nw.col, ids)).is_duplicated()
+        if len(ids) > 1
+        else nw.col(ids[0]).is_duplicated()
+    )
     shown = [tuple(row) for row in twice.select(*ids).unique().head(3).rows()]
     raise MetadataSchemaError(
         str(plan.key),

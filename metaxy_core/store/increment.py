@@ -10,7 +10,7 @@ from typing import Any
 import narwhals as nw
 
 from metaxy_core.columns import STATUS
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ class Increment:
         counts: units per status: new, stale, orphaned, waiting.
     """
 
-    new: nw.DataFrame[Any]
-    stale: nw.DataFrame[Any]
-    orphaned: nw.DataFrame[Any]
+    new: DataFrame
+    stale: DataFrame
+    orphaned: DataFrame
     counts: Mapping[str, int]
     _inputs: Callable[[Any], LazyFrame]
 
@@ -95,11 +95,11 @@ class Increment:
         """Whether there is nothing to do: no new and no stale unit."""
         return len(self.new) + len(self.stale) == 0
 
-    def todo(self) -> nw.DataFrame[Any]:
+    def todo(self) -> DataFrame:
         """New and stale units in one frame."""
         return nw.concat([self.new, self.stale])
 
-    def iter_batches(self, size: int) -> Iterator[nw.DataFrame[Any]]:
+    def iter_batches(self, size: int) -> Iterator[DataFrame]:
         """The units to do, `size` at a time."""
         todo = self.todo()
         for start in range(0, len(todo), size):

@@ -54,6 +54,11 @@ def own_rows(plan: FeaturePlan, rows: LazyFrame) -> LazyFrame:
     return rows.filter(~nw.col(own).is_null())
 
 
+def stored(plan: FeaturePlan, table: LazyFrame, version: str) -> LazyFrame:
+    """The stored rows of a complete table: samples, without marks of childless parents."""
+    return own_rows(plan, stored_rows(table, list(plan.unit), version))
+
+
 def select_rows(
     plan: FeaturePlan,
     rows: LazyFrame,
@@ -66,15 +71,13 @@ def select_rows(
 ) -> LazyFrame:
     """The rows that `read` is asked for; see `MetadataStore.read`."""
     unit, ids = list(plan.unit), list(plan.spec.id_columns)
-    stored = stored_rows(rows, unit, only_version or version)
+    chosen = counting = stored_rows(rows, unit, only_version or version)
     if only_version is not None:
-        stored = stored.filter(nw.col(FEATURE_VERSION) == only_version)
+        chosen = counting = counting.filter(nw.col(FEATURE_VERSION) == only_version)
     if sample_history or feature_history:
-        chosen = _history(plan, rows, stored, feature_history, sample_history)
-    else:
-        chosen = stored
+        chosen = _history(plan, rows, counting, feature_history, sample_history)
     if deleted:
-        gone = rows.filter(~nw.col(DELETED_AT).is_null()).join(stored, on=ids, how="anti")
+        gone = rows.filter(~nw.col(DELETED_AT).is_null()).join(counting, on=ids, how="anti")
         chosen = nw.concat([chosen, gone if sample_history else _last_per(gone, ids)])
     return own_rows(plan, chosen)
 
@@ -119,4 +122,6 @@ def _history(
 
 def _last_per(rows: LazyFrame, by: Sequence[str]) -> LazyFrame:
     last = nw.col(COMMIT).max().over(*by).alias("metaxy_last")
-    return rows.with_columns(last).filter(nw.col(COMMIT) == nw.col("metaxy_last")).drop("metaxy_last")
+    return (
+        rows.with_columns(last).filter(nw.col(COMMIT) == nw.col("metaxy_last")).drop("metaxy_last")
+    )

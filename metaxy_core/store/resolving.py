@@ -16,7 +16,7 @@ from metaxy_core.columns import (
     provenance_of,
 )
 from metaxy_core.errors import FilterError, VersioningEngineMismatchError
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.filters import Predicate, fits
 from metaxy_core.frames.gather import Engine, EngineName
 from metaxy_core.frames.history import stored_rows
@@ -28,7 +28,7 @@ from metaxy_core.spec import LineageKind
 from metaxy_core.store import fallback
 from metaxy_core.store.incoming import Rows, accept
 from metaxy_core.store.increment import LazyIncrement
-from metaxy_core.store.reading import complete, own_rows, shown
+from metaxy_core.store.reading import complete, own_rows, shown, stored
 from metaxy_core.versioning import compare, edge_rows, expected_units, sampled_units
 from metaxy_core.versioning.increment import (
     NEW,
@@ -85,7 +85,9 @@ def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
     if samples is None:
         expected = expected_units(plan, parents, filters, store.scheme, engine.dialect)
     else:
-        slim = samples.select(*plan.unit, *_provenances(plan), *_asked_columns(plan, samples, asked))
+        slim = samples.select(
+            *plan.unit, *_provenances(plan), *_asked_columns(plan, samples, asked)
+        )
         expected = sampled_units(
             plan, engine.bring(slim.lazy()), asked.target, store.scheme, engine.dialect
         )
@@ -150,13 +152,11 @@ def _parent_tables(
 
 
 def _stored(store: MetadataStore, key: FeatureKey, table: LazyFrame) -> LazyFrame:
-    plan = store.graph.plan(key)
-    version = store.graph.versions[key].feature
-    return own_rows(plan, stored_rows(table, list(plan.unit), version))
+    return stored(store.graph.plan(key), table, store.graph.versions[key].feature)
 
 
 def _own(
-    store: MetadataStore, plan: FeaturePlan, engine: Engine, samples: nw.DataFrame[Any] | None
+    store: MetadataStore, plan: FeaturePlan, engine: Engine, samples: DataFrame | None
 ) -> LazyFrame:
     """The feature's own stored rows, this store only, marks of childless parents included."""
     table = store.backend.scan(plan.key.to_table())
@@ -168,9 +168,7 @@ def _own(
     return stored_rows(complete(plan, table), list(plan.unit), version)
 
 
-def _empty(
-    store: MetadataStore, plan: FeaturePlan, samples: nw.DataFrame[Any] | None = None
-) -> LazyFrame:
+def _empty(store: MetadataStore, plan: FeaturePlan, samples: DataFrame | None = None) -> LazyFrame:
     """A table without rows, for a feature never written; id types as its samples or parents."""
     import polars as pl
 
@@ -190,11 +188,11 @@ def _empty(
 
 
 def _filters_by_feature(
-    request: Request, parents: Mapping[FeatureKey, LazyFrame], samples: nw.DataFrame[Any] | None
+    request: Request, parents: Mapping[FeatureKey, LazyFrame], samples: DataFrame | None
 ) -> dict[FeatureKey, Sequence[Predicate]]:
     """Run-time filters per feature; a global filter goes to each parent that has its columns."""
     plan = request.plan
-    filters = {key: list(found) for key, found in request.filters.items()}
+    filters: dict[FeatureKey, Sequence[Predicate]] = dict(request.filters)
     known = {plan.key, *(edge.parent.key for edge in plan.edges)}
     if unknown := sorted(str(key) for key in filters.keys() - known):
         raise FilterError(
@@ -210,7 +208,7 @@ def _filters_by_feature(
                 f"Feature '{plan.key}': no parent has the columns of the filter {predicate!r}."
             )
         for key in takers:
-            filters.setdefault(key, []).append(predicate)
+            filters[key] = (*filters.get(key, ()), predicate)
     for key, rows in parents.items():
         schema = rows.collect_schema()
         for predicate in filters.get(key, ()):
@@ -222,7 +220,7 @@ def _filters_by_feature(
     return filters
 
 
-def _asked_columns(plan: FeaturePlan, samples: nw.DataFrame[Any], asked: Comparison) -> list[str]:
+def _asked_columns(plan: FeaturePlan, samples: DataFrame, asked: Comparison) -> list[str]:
     """User columns of the samples, where filters may ask for them."""
     if not asked.target:
         return []
@@ -231,7 +229,10 @@ def _asked_columns(plan: FeaturePlan, samples: nw.DataFrame[Any], asked: Compari
 
 
 def _todo(
-    store: MetadataStore, plan: FeaturePlan, labels: LazyFrame, tables: Mapping[FeatureKey, LazyFrame]
+    store: MetadataStore,
+    plan: FeaturePlan,
+    labels: LazyFrame,
+    tables: Mapping[FeatureKey, LazyFrame],
 ) -> LazyFrame:
     """New and stale units with the parents' columns and the provenance to be written.
 
@@ -258,9 +259,7 @@ def _free(edge: EdgePlan, name: str, taken: set[str]) -> str:
     return f"{name}__{edge.parent.key.to_table()}" if name in taken else name
 
 
-def _of_units(
-    store: MetadataStore, edge: EdgePlan, table: LazyFrame, todo: LazyFrame
-) -> LazyFrame:
+def _of_units(store: MetadataStore, edge: EdgePlan, table: LazyFrame, todo: LazyFrame) -> LazyFrame:
     """A parent's stored rows, of the units to do alone."""
     own = {renamed: name for name, renamed in edge.dep.rename.items()}
     parent = store.graph.plan(edge.parent.key)
@@ -271,7 +270,7 @@ def _of_units(
 
 
 def _todo_of_samples(
-    plan: FeaturePlan, labels: LazyFrame, samples: nw.DataFrame[Any], given: Rows
+    plan: FeaturePlan, labels: LazyFrame, samples: DataFrame, given: Rows
 ) -> LazyFrame:
     """The user's own samples, those that are new or stale, as they were given."""
     provenances = _provenances(plan)
@@ -308,4 +307,3 @@ def _inputs(
 
 def _provenances(plan: FeaturePlan) -> list[str]:
     return [provenance_of(field.key) for field in plan.fields]
-

@@ -22,6 +22,7 @@ from metaxy_core.graph import FeatureGraph, FeaturePlan, Graph, GraphSnapshot
 from metaxy_core.hashing import HashAlgorithm, HashScheme
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import deletion, fallback, reading, resolving, writing
+from metaxy_core.store.fingerprint import Fingerprint, fingerprint
 from metaxy_core.store.incoming import OnDuplicate, Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
 from metaxy_core.system import snapshots
@@ -160,11 +161,29 @@ class MetadataStore:
 
     @overload
     def resolve_update(
-        self, feature: Any, *, lazy: Literal[True], **options: Any
+        self,
+        feature: Any,
+        *,
+        samples: Rows | None = ...,
+        filters: FilterMap | None = ...,
+        global_filters: Sequence[Predicate] = ...,
+        staleness_predicates: Sequence[Predicate] = ...,
+        skip_comparison: bool = ...,
+        versioning_engine: EngineName | None = ...,
+        lazy: Literal[True],
     ) -> LazyIncrement: ...
     @overload
     def resolve_update(
-        self, feature: Any, *, lazy: Literal[False] = ..., **options: Any
+        self,
+        feature: Any,
+        *,
+        samples: Rows | None = ...,
+        filters: FilterMap | None = ...,
+        global_filters: Sequence[Predicate] = ...,
+        staleness_predicates: Sequence[Predicate] = ...,
+        skip_comparison: bool = ...,
+        versioning_engine: EngineName | None = ...,
+        lazy: Literal[False] = ...,
     ) -> Increment: ...
 
     def resolve_update(
@@ -271,6 +290,23 @@ class MetadataStore:
         self._open_stack()
         tables = set(self.backend.tables())
         return [key for key in self.graph if key.to_table() in tables]
+
+    def fingerprint(
+        self, feature: Any, filters: Predicate | Sequence[Predicate] = ()
+    ) -> Fingerprint:
+        """Digest the content of a feature's stored rows in the database.
+
+        The digest changes if and only if the set of (id, data version) does; a feature without a
+        table is empty.
+        """
+        self._open_stack()
+        plan = self._plan(feature)
+        found = fallback.find(self, plan.key, allow_fallback=False)
+        if found is None:
+            return Fingerprint(0, self.scheme.digest(""), {})
+        version = self.graph.versions[plan.key].feature
+        rows = reading.stored(plan, reading.complete(plan, found[1]), version)
+        return fingerprint(self, plan, apply(rows, _listed(filters)))
 
     # ------------------------------------------------------------------ write
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 
@@ -27,6 +27,7 @@ from metaxy_core.columns import (
     provenance_of,
 )
 from metaxy_core.errors import MetadataSchemaError, SetClosedError
+from metaxy_core.frames.dialect import DataFrame
 from metaxy_core.frames.history import stored_rows
 from metaxy_core.frames.nesting import with_missing
 from metaxy_core.frames.polars import PolarsDialect
@@ -84,9 +85,7 @@ def new_write_id(writer: str) -> str:
     return f"{writer}:{uuid.uuid4().hex}"
 
 
-def with_versions(
-    plan: FeaturePlan, frame: nw.DataFrame[Any], scheme: HashScheme
-) -> nw.DataFrame[Any]:
+def with_versions(plan: FeaturePlan, frame: DataFrame, scheme: HashScheme) -> DataFrame:
     """Add or finish the by-field digests and the sample's own."""
     rows = frame.lazy()
     final = are_read_back(frame)
@@ -114,10 +113,10 @@ def with_versions(
 def stamp(
     store: MetadataStore,
     plan: FeaturePlan,
-    frame: nw.DataFrame[Any],
+    frame: DataFrame,
     materialization_id: str | None,
     write_id: str,
-) -> nw.DataFrame[Any]:
+) -> DataFrame:
     """Say who wrote the rows, when, and under which versions."""
     now = nw.lit(datetime.now(UTC)).cast(STORED[CREATED_AT])
     values: dict[str, nw.Expr] = {
@@ -135,7 +134,7 @@ def stamp(
 
 def _prepared(
     store: MetadataStore, one: Write, materialization_id: str | None, write_id: str
-) -> nw.DataFrame[Any]:
+) -> DataFrame:
     plan = one.plan
     rows = accept(plan, one.rows, store.scheme, on_duplicate=one.on_duplicate)
     if (one.partial or one.empty_parents is not None) and not plan.is_expansion:
@@ -158,9 +157,7 @@ def _prepared(
     return frame
 
 
-def _with_empty_parents(
-    store: MetadataStore, one: Write, rows: nw.DataFrame[Any]
-) -> nw.DataFrame[Any]:
+def _with_empty_parents(store: MetadataStore, one: Write, rows: DataFrame) -> DataFrame:
     """Add a row per childless parent, marked by NULL in the child's own id columns."""
     empty = accept(one.plan, one.empty_parents, store.scheme, ids=one.plan.unit)
     provenances = [provenance_of(field.key) for field in one.plan.fields]
@@ -184,7 +181,7 @@ def _with_empty_parents(
 def _check_sets(
     store: MetadataStore,
     one: Write,
-    frame: nw.DataFrame[Any],
+    frame: DataFrame,
     materialization_id: str | None,
     write_id: str,
 ) -> None:
@@ -221,9 +218,7 @@ def _check_sets(
         )
 
 
-def _with_open_rows(
-    store: MetadataStore, one: Write, rows: nw.DataFrame[Any]
-) -> nw.DataFrame[Any]:
+def _with_open_rows(store: MetadataStore, one: Write, rows: DataFrame) -> DataFrame:
     """Let the open rows of the parents written now join their set, in the closing commit."""
     plan, unit = one.plan, list(one.plan.unit)
     table = store.backend.scan(plan.key.to_table())
@@ -248,7 +243,9 @@ def _with_open_rows(
     joining = last.lazy().join(rows.lazy().select(*ids), on=ids, how="anti").collect()
     # The set is of one version and one commit: that of the write that closes it.
     own = (FEATURE_VERSION, SNAPSHOT_VERSION, MATERIALIZATION_ID, WRITE_ID, OPEN)
-    joining = joining.with_columns(nw.lit(rows[name][0]).cast(STORED[name]).alias(name) for name in own)
+    joining = joining.with_columns(
+        nw.lit(rows[name][0]).cast(STORED[name]).alias(name) for name in own
+    )
     settled = rows
     if len(joining):
         children = joining.lazy().select(*unit).unique(unit, keep="any")
@@ -258,7 +255,7 @@ def _with_open_rows(
     return _stacked(settled, joining.drop(COMMIT))
 
 
-def _stacked(first: nw.DataFrame[Any], second: nw.DataFrame[Any]) -> nw.DataFrame[Any]:
+def _stacked(first: DataFrame, second: DataFrame) -> DataFrame:
     return nw.concat([first, second], how="diagonal")
 
 
@@ -270,5 +267,3 @@ def _is_stored(store: MetadataStore, plan: FeaturePlan, write_id: str) -> bool:
     if table is None:
         return False
     return len(table.filter(nw.col(WRITE_ID) == write_id).head(1).collect("polars")) > 0
-
-

@@ -76,7 +76,7 @@ def load(backend: Backend, version: str = "latest", project: str | None = None) 
     rows = _rows(backend, project)
     if version != "latest":
         rows = [row for row in rows if row["version"].startswith(version)]
-    if not rows or len({row["version"] for row in rows}) > 1 and version != "latest":
+    if not rows or (len({row["version"] for row in rows}) > 1 and version != "latest"):
         known = ", ".join(sorted({row["version"][:8] for row in _rows(backend, project)}))
         raise SystemDataNotFoundError(
             f"The store at {backend.describe()['uri']} has no one snapshot {version!r}. "

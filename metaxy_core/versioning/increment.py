@@ -54,7 +54,9 @@ def stored_units(plan: FeaturePlan, rows: LazyFrame, asked: Comparison) -> LazyF
     Columns out: the unit, the stored provenance of each field, whether a `stale_if` holds, and
     whether the unit is inside the filters on the feature itself.
     """
-    provenances = [nw.col(provenance_of(f.key)).alias(stored_provenance(f.key)) for f in plan.fields]
+    provenances = [
+        nw.col(provenance_of(f.key)).alias(stored_provenance(f.key)) for f in plan.fields
+    ]
     stale = reduce(or_, (everything([p]) for p in asked.stale_if), nw.lit(False)).alias(STALE)
     inside = everything(asked.target).alias(STORED_INSIDE)
     units = rows.select(*plan.unit, *provenances, stale, inside, nw.lit(True).alias(STORED))
@@ -150,8 +152,6 @@ def _inside(
     judged = (everything([p]) if fits(p, ids) else nw.lit(False) for p in asked.target)
     parents = nw.when(is_expected).then(nw.col(INSIDE)).otherwise(nw.col(STORED_BY_IDS))
     target = (
-        nw.when(is_stored)
-        .then(nw.col(STORED_INSIDE))
-        .otherwise(reduce(and_, judged, nw.lit(True)))
+        nw.when(is_stored).then(nw.col(STORED_INSIDE)).otherwise(reduce(and_, judged, nw.lit(True)))
     )
     return parents & target

@@ -125,7 +125,9 @@ def _grouped(
 ) -> LazyFrame:
     """Digest the members of each group: H of the sorted elements H(ids ␟ data version)."""
     ids = [f"metaxy_member_id{position}" for position in range(len(edge.ids))]
-    members = members.filter(~nw.any_horizontal(*(nw.col(c).is_null() for c in edge.on), ignore_nulls=True))
+    members = members.filter(
+        ~nw.any_horizontal(*(nw.col(c).is_null() for c in edge.on), ignore_nulls=True)
+    )
     if versions:
         schema = members.collect_schema()
         members = members.with_columns(
@@ -137,9 +139,7 @@ def _grouped(
             for version in versions
         )
         members = dialect.digest(members, versions, scheme.algorithm)
-    groups = dialect.gather(
-        members, edge.on, versions, [waiting_in(edge), inside_in(edge)]
-    )
+    groups = dialect.gather(members, edge.on, versions, [waiting_in(edge), inside_in(edge)])
     return dialect.digest(groups, versions, scheme.algorithm) if versions else groups
 
 
@@ -179,5 +179,3 @@ def _all(conditions: Sequence[nw.Expr]) -> nw.Expr:
     """All hold; an absent optional parent, NULL, does not pass."""
     held = [nw.coalesce(condition, nw.lit(False)) for condition in conditions]
     return nw.all_horizontal(*held, ignore_nulls=True) if held else nw.lit(True)
-
-

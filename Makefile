@@ -1,0 +1,41 @@
+# Every target sets itself up: python3 (3.11 or newer), make and git are all that is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check fuzz bench ui clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,example,ui]'
+	touch $@
+
+demo: $(READY)  ## the story, headless, through Dagster
+	$(BIN)/python -m example_project.demo
+
+test: $(READY)  ## everything CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+check: $(READY)  ## under a minute; before every commit
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 -m "not slow"
+
+fuzz: $(READY)  ## the long profile of the property tests
+	METAXY_FUZZ=long $(BIN)/pytest -n 2 tests/properties
+
+bench: $(READY)  ## the table of docs/performance.md
+	$(BIN)/python -m benchmarks
+
+ui: $(READY)  ## Dagster's UI on the example project, http://127.0.0.1:3000
+	$(BIN)/python -m example_project.ui
+
+clean:
+	rm -rf $(VENV) .demo .dagster_home
