@@ -1,8 +1,22 @@
 """A metadata layer for multimodal data: exactly the affected samples run again."""
 
 from metaxy_core.ambient import active_graph, use_graph
+from metaxy_core.columns import (
+    DATA_VERSION_BY_FIELD,
+    FEATURE_VERSION,
+    MATERIALIZATION_ID,
+    PROVENANCE_BY_FIELD,
+    STALE_FIELDS,
+)
+from metaxy_core.errors import (
+    DefinitionError,
+    FeatureNotFoundError,
+    MetadataSchemaError,
+    MetaxyError,
+    StoreUnavailableError,
+)
 from metaxy_core.feature import Feature
-from metaxy_core.graph import FeatureGraph, Graph, GraphSnapshot
+from metaxy_core.graph import EdgePlan, FeatureGraph, FeaturePlan, Graph, GraphSnapshot
 from metaxy_core.hashing import HashAlgorithm, HashScheme
 from metaxy_core.keys import FeatureKey, FieldKey
 from metaxy_core.spec import (
@@ -11,6 +25,7 @@ from metaxy_core.spec import (
     FieldDep,
     FieldsMapping,
     FieldSpec,
+    LineageKind,
     LineageRelationship,
     SpecialFieldDep,
 )
@@ -19,11 +34,20 @@ from metaxy_core.store.fingerprint import Fingerprint
 from metaxy_core.store.stores import DuckDBMetadataStore, InMemoryMetadataStore
 
 __all__ = [
+    "DATA_VERSION_BY_FIELD",
+    "FEATURE_VERSION",
+    "MATERIALIZATION_ID",
+    "PROVENANCE_BY_FIELD",
+    "STALE_FIELDS",
+    "DefinitionError",
     "DuckDBMetadataStore",
+    "EdgePlan",
     "Feature",
     "FeatureDep",
     "FeatureGraph",
     "FeatureKey",
+    "FeatureNotFoundError",
+    "FeaturePlan",
     "FeatureSpec",
     "FieldDep",
     "FieldKey",
@@ -37,9 +61,13 @@ __all__ = [
     "InMemoryMetadataStore",
     "Increment",
     "LazyIncrement",
+    "LineageKind",
     "LineageRelationship",
+    "MetadataSchemaError",
     "MetadataStore",
+    "MetaxyError",
     "SpecialFieldDep",
+    "StoreUnavailableError",
     "active_graph",
     "use_graph",
 ]
