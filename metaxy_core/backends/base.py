@@ -6,7 +6,7 @@ belongs to a commit, and a commit is atomic.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
@@ -73,8 +73,17 @@ class Backend(Protocol):
         """Bring a frame of another engine into this one; valid while the backend is open."""
         ...
 
-    def hold(self, frame: LazyFrame) -> LazyFrame:
-        """Compute a frame once and keep the result while the backend is open."""
+    def hold(
+        self,
+        build: Callable[[], LazyFrame],
+        key: Hashable | None = None,
+        uses: Sequence[LazyFrame] = (),
+    ) -> LazyFrame:
+        """Compute a frame once and keep the result while the backend is open; see `Hold`."""
+        ...
+
+    def shape(self) -> Hashable:
+        """What changes when any table is created, altered or dropped; for the keys of `hold`."""
         ...
 
     def describe(self) -> Mapping[str, str]:

@@ -6,10 +6,10 @@ Opening waits for the lock, bounded and with jitter. Extensions are never downlo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import ibis
@@ -33,8 +33,8 @@ def _function(name: str) -> Callable[[ir.StringValue], ir.StringValue]:
     def digest(text: str) -> str:
         return text  # never called: Ibis writes the function's name into the query
 
-    made: Callable[[ir.StringValue], ir.StringValue] = ibis.udf.scalar.builtin(name=name)(digest)
-    return made
+    made = ibis.udf.scalar.builtin(name=name)(digest)
+    return cast("Callable[[ir.StringValue], ir.StringValue]", made)
 
 
 _DIALECT = IbisDialect(
@@ -70,6 +70,8 @@ class DuckDBBackend:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._ibis: Any = None
         self._memory: tuple[duckdb.DuckDBPyConnection, Any] | None = None
+        self._holding = 0
+        self._texts: dict[Hashable, tuple[str, list[str]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         if self._connection is not None or self._memory is not None:
@@ -90,7 +92,6 @@ class DuckDBBackend:
                 self._ibis = ibis.duckdb.from_connection(self._connection)
             if mode == "w":
                 self._connection.execute(f"CREATE SEQUENCE IF NOT EXISTS {_SEQUENCE}")
-            self._holding = 0
             try:
                 yield
             finally:
@@ -128,13 +129,15 @@ class DuckDBBackend:
         source = self._registered(rows)
         try:
             if table not in self.tables():
-                self._run(f"CREATE TABLE {_name(table)} AS FROM {source}")
+                self._run(f"CREATE TABLE {_quoted(table)} AS FROM {source}")
             else:
                 known = self._columns(table)
                 for column, kind in self._columns(source).items():
                     if column not in known:
-                        self._run(f"ALTER TABLE {_name(table)} ADD COLUMN {_name(column)} {kind}")
-                self._run(f"INSERT INTO {_name(table)} BY NAME FROM {source}")
+                        self._run(
+                            f"ALTER TABLE {_quoted(table)} ADD COLUMN {_quoted(column)} {kind}"
+                        )
+                self._run(f"INSERT INTO {_quoted(table)} BY NAME FROM {source}")
             return self._count(source)
         finally:
             self._open.unregister(source)
@@ -144,10 +147,10 @@ class DuckDBBackend:
         source = self._registered(ids)
         try:
             agree = " AND ".join(
-                f"t.{_name(column)} IS NOT DISTINCT FROM s.{_name(column)}"
+                f"t.{_quoted(column)} IS NOT DISTINCT FROM s.{_quoted(column)}"
                 for column in self._columns(source)
             )
-            statement = f"DELETE FROM {_name(table)} t USING {source} s WHERE {agree}"  # noqa: S608  # names are quoted
+            statement = f"DELETE FROM {_quoted(table)} t USING {source} s WHERE {agree}"  # noqa: S608  # names are quoted
             row = self._open.execute(statement).fetchone()
             return int(row[0]) if row else 0
         finally:
@@ -155,7 +158,7 @@ class DuckDBBackend:
 
     def drop(self, table: str) -> None:
         """See `Backend.drop`."""
-        self._run(f"DROP TABLE IF EXISTS {_name(table)}")
+        self._run(f"DROP TABLE IF EXISTS {_quoted(table)}")
 
     def load(self, frame: LazyFrame) -> LazyFrame:
         """See `Backend.load`: a temporary table."""
@@ -167,9 +170,30 @@ class DuckDBBackend:
         finally:
             self._open.unregister(source)
 
-    def hold(self, frame: LazyFrame) -> LazyFrame:
+    def hold(
+        self,
+        build: Callable[[], LazyFrame],
+        key: Hashable | None = None,
+        uses: Sequence[LazyFrame] = (),
+    ) -> LazyFrame:
         """See `Backend.hold`: a temporary table, also on a read-only connection."""
-        return self._kept(str(ibis.to_sql(frame.to_native(), dialect="duckdb")))
+        names = [_quoted(frame.to_native().get_name()) for frame in uses]
+        text, known = self._texts.get(key, ("", []))
+        if not text:
+            text, known = str(ibis.to_sql(build().to_native(), dialect="duckdb")), names
+            if key is not None:
+                self._texts[key] = text, known
+        for old, new in zip(known, names, strict=True):
+            text = text.replace(old, new)
+        return self._kept(text)
+
+    def shape(self) -> Hashable:
+        """See `Backend.shape`."""
+        found = self._open.execute(
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+            "WHERE NOT internal AND database_name <> 'temp' ORDER BY ALL"
+        )
+        return tuple(found.fetchall())
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""
@@ -186,7 +210,7 @@ class DuckDBBackend:
 
     def _kept(self, query: str) -> LazyFrame:
         self._holding += 1
-        name = f"metaxy_held_{self._holding}"
+        name = f"metaxy_held_{self._holding:06}"
         self._run(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
         return lazy(self._ibis.table(name, database="temp"))
 
@@ -197,11 +221,11 @@ class DuckDBBackend:
         return name
 
     def _columns(self, table: str) -> dict[str, str]:
-        described = self._open.execute(f"DESCRIBE {_name(table)}").fetchall()
+        described = self._open.execute(f"DESCRIBE {_quoted(table)}").fetchall()
         return {row[0]: row[1] for row in described}
 
     def _count(self, table: str) -> int:
-        row = self._open.execute(f"SELECT count(*) FROM {_name(table)}").fetchone()  # noqa: S608  # quoted
+        row = self._open.execute(f"SELECT count(*) FROM {_quoted(table)}").fetchone()  # noqa: S608  # quoted
         return int(row[0]) if row else 0
 
     @contextmanager
@@ -261,6 +285,6 @@ def _unavailable(path: str, error: duckdb.Error, waited: float) -> StoreUnavaila
     return StoreUnavailableError(path, "unreachable", text)
 
 
-def _name(name: str) -> str:
+def _quoted(name: str) -> str:
     """Quote an identifier; the one place of this file where names become SQL."""
     return '"' + name.replace('"', '""') + '"'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import narwhals as nw
@@ -11,6 +11,7 @@ import polars as pl
 
 from metaxy_core.backends.base import Mode, to_polars
 from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.gather import hold_in_memory
 from metaxy_core.frames.polars import PolarsDialect
 
 
@@ -73,9 +74,11 @@ class MemoryBackend:
         """See `Backend.load`."""
         return to_polars(frame)
 
-    def hold(self, frame: LazyFrame) -> LazyFrame:
-        """See `Backend.hold`."""
-        return frame.collect().lazy()
+    hold = staticmethod(hold_in_memory)
+
+    def shape(self) -> Hashable:
+        """See `Backend.shape`."""
+        return tuple((name, tuple(table.columns)) for name, table in sorted(self._tables.items()))
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from metaxy_core.frames.dialect import Dialect, LazyFrame
 
 EngineName = Literal["auto", "native", "polars"]
+
+
+class Hold(Protocol):
+    """Computes a frame once and keeps the result while the store is open.
+
+    `build` makes the frame. Where `key` is given and known, an engine that keeps compiled queries
+    need not call it: the key must say everything the frame depends on but the content of tables
+    and of the frames in `uses`, which were held before.
+    """
+
+    def __call__(
+        self,
+        build: Callable[[], LazyFrame],
+        key: Hashable | None = None,
+        uses: Sequence[LazyFrame] = (),
+    ) -> LazyFrame:
+        """The held frame."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -23,4 +41,11 @@ class Engine:
 
     dialect: Dialect
     bring: Callable[[LazyFrame], LazyFrame]
-    hold: Callable[[LazyFrame], LazyFrame]
+    hold: Hold
+
+
+def hold_in_memory(
+    build: Callable[[], LazyFrame], key: Hashable | None = None, uses: Sequence[LazyFrame] = ()
+) -> LazyFrame:
+    """`Hold` for Polars."""
+    return build().collect().lazy()

@@ -13,11 +13,11 @@ from metaxy_core.columns import COMMIT, DELETED_AT, OPEN, STORED, UPDATED_AT, WR
 from metaxy_core.errors import FallbackDeleteError, MetadataSchemaError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.filters import Predicate, apply
-from metaxy_core.frames.history import last_rows, stored_rows
+from metaxy_core.frames.history import last_rows
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.store import fallback
 from metaxy_core.store.incoming import Rows
-from metaxy_core.store.reading import complete, own_rows
+from metaxy_core.store.reading import complete, own_rows, stored_with_marks
 from metaxy_core.store.writing import new_write_id
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def soft_delete(
     table = _own_table(store, plan)
     ids = list(plan.spec.id_columns)
     version = store.graph.versions[plan.key].feature
-    stored = stored_rows(table, list(plan.unit), version)
+    stored = stored_with_marks(plan, table, version)
     chosen = _chosen(store, plan, own_rows(plan, stored), filters, samples).select(*ids)
     units = chosen.select(*plan.unit).unique(list(plan.unit), keep="any")
     rows = stored.join(units, on=list(plan.unit), how="semi").collect("polars")
@@ -56,7 +56,7 @@ def hard_delete(
     ids = list(plan.spec.id_columns)
     last = last_rows(table, list(plan.unit))
     version = store.graph.versions[plan.key].feature
-    stored = stored_rows(table, list(plan.unit), version)
+    stored = stored_with_marks(plan, table, version)
     known = nw.concat([stored.select(*table.collect_schema().names()), last])
     chosen = _chosen(store, plan, own_rows(plan, known), filters, samples)
     gone = chosen.select(*ids).unique(ids, keep="any").collect("polars")

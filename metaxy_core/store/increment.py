@@ -13,24 +13,47 @@ from metaxy_core.columns import STATUS
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 
 
-@dataclass(frozen=True)
 class LazyIncrement:
     """New, stale and orphaned samples, lazily; valid while the store is open.
 
     Attributes:
-        new, stale: one row per unit: its id columns, the parents' columns, the provenance to be
-            written (`metaxy_provenance_by_field`) and `metaxy_stale_fields`, the fields that
-            differ (all of them where the unit is new, none where only a staleness predicate
-            holds). Write them back with your own columns added.
-        orphaned: stored rows whose unit is not expected any more, as `read` gives them.
         labels: one row per unit with its `metaxy_status`; what the counts are made from.
     """
 
-    new: LazyFrame
-    stale: LazyFrame
-    orphaned: LazyFrame
-    labels: LazyFrame
-    _inputs: Callable[[Any], LazyFrame]
+    def __init__(
+        self,
+        labels: LazyFrame,
+        todo: Callable[[], LazyFrame],
+        orphaned: Callable[[], LazyFrame],
+        inputs: Callable[[Any], LazyFrame],
+    ) -> None:
+        self.labels = labels
+        self._make_todo, self._make_orphaned, self._inputs = todo, orphaned, inputs
+
+    @property
+    def new(self) -> LazyFrame:
+        """One row per new unit.
+
+        Columns: the unit's id columns, the parents' columns, the provenance to be written
+        (`metaxy_provenance_by_field`) and `metaxy_stale_fields`: the fields that differ, all of
+        them for a new unit, NULL where only a staleness predicate holds. Write the rows back with
+        your own columns added.
+        """
+        return self._todo.filter(nw.col(STATUS) == "new").drop(STATUS)
+
+    @property
+    def stale(self) -> LazyFrame:
+        """One row per stale unit; columns as `new`."""
+        return self._todo.filter(nw.col(STATUS) == "stale").drop(STATUS)
+
+    @cached_property
+    def orphaned(self) -> LazyFrame:
+        """Stored rows whose unit is not expected any more, as `read` gives them."""
+        return self._make_orphaned()
+
+    @cached_property
+    def _todo(self) -> LazyFrame:
+        return self._make_todo()
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
@@ -51,7 +74,7 @@ class LazyIncrement:
 
     def todo(self) -> LazyFrame:
         """New and stale units in one frame."""
-        return nw.concat([self.new, self.stale])
+        return self._todo.drop(STATUS)
 
     def inputs(self, parent: Any) -> LazyFrame:
         """The rows of a parent that belong to the units to do, renamed, filtered and selected.
@@ -62,9 +85,10 @@ class LazyIncrement:
 
     def collect(self) -> Increment:
         """The same as frames in memory, over Polars."""
+        todo = self._todo.collect("polars")
         return Increment(
-            self.new.collect("polars"),
-            self.stale.collect("polars"),
+            todo.filter(nw.col(STATUS) == "new").drop(STATUS),
+            todo.filter(nw.col(STATUS) == "stale").drop(STATUS),
             self.orphaned.collect("polars"),
             self.counts,
             self._inputs,

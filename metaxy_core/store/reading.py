@@ -21,7 +21,7 @@ from metaxy_core.columns import (
 )
 from metaxy_core.errors import MetadataSchemaError
 from metaxy_core.frames.dialect import LazyFrame
-from metaxy_core.frames.history import stored_rows
+from metaxy_core.frames.history import last_ranked, live_rows, stored_rows
 from metaxy_core.frames.nesting import nest, with_missing
 from metaxy_core.graph import FeaturePlan
 
@@ -54,9 +54,14 @@ def own_rows(plan: FeaturePlan, rows: LazyFrame) -> LazyFrame:
     return rows.filter(~nw.col(own).is_null())
 
 
+def stored_with_marks(plan: FeaturePlan, table: LazyFrame, version: str) -> LazyFrame:
+    """The stored rows of a complete table, marks of settled childless parents included."""
+    return stored_rows(table, plan.unit, version, one_each=not plan.is_expansion)
+
+
 def stored(plan: FeaturePlan, table: LazyFrame, version: str) -> LazyFrame:
     """The stored rows of a complete table: samples, without marks of childless parents."""
-    return own_rows(plan, stored_rows(table, list(plan.unit), version))
+    return own_rows(plan, stored_with_marks(plan, table, version))
 
 
 def select_rows(
@@ -70,15 +75,15 @@ def select_rows(
     deleted: bool,
 ) -> LazyFrame:
     """The rows that `read` is asked for; see `MetadataStore.read`."""
-    unit, ids = list(plan.unit), list(plan.spec.id_columns)
-    chosen = counting = stored_rows(rows, unit, only_version or version)
+    ids = list(plan.spec.id_columns)
+    chosen = counting = stored_with_marks(plan, rows, only_version or version)
     if only_version is not None:
         chosen = counting = counting.filter(nw.col(FEATURE_VERSION) == only_version)
     if sample_history or feature_history:
         chosen = _history(plan, rows, counting, feature_history, sample_history)
     if deleted:
         gone = rows.filter(~nw.col(DELETED_AT).is_null()).join(counting, on=ids, how="anti")
-        chosen = nw.concat([chosen, gone if sample_history else _last_per(gone, ids)])
+        chosen = nw.concat([chosen, gone if sample_history else last_ranked(gone, ids, COMMIT)])
     return own_rows(plan, chosen)
 
 
@@ -106,22 +111,9 @@ def _history(
     sample_history: bool,
 ) -> LazyFrame:
     unit = list(plan.unit)
-    live = rows.filter(~nw.col(OPEN)).join(
-        stored.select(*unit).unique(unit, keep="any"), on=unit, how="semi"
-    )
-    barrier = nw.when(~nw.col(DELETED_AT).is_null()).then(nw.col(COMMIT)).max().over(*unit)
-    live = live.with_columns(barrier.fill_null(-1).alias("metaxy_barrier")).filter(
-        nw.col(DELETED_AT).is_null() & (nw.col(COMMIT) >= nw.col("metaxy_barrier"))
-    )
-    live = live.drop("metaxy_barrier")
+    units = stored.select(*unit).unique(unit, keep="any")
+    live = live_rows(rows, unit).join(units, on=unit, how="semi")
     if not feature_history:
         same = stored.select(*unit, FEATURE_VERSION).unique([*unit, FEATURE_VERSION], keep="any")
         live = live.join(same, on=[*unit, FEATURE_VERSION], how="semi")
-    return live if sample_history else _last_per(live, [*unit, FEATURE_VERSION])
-
-
-def _last_per(rows: LazyFrame, by: Sequence[str]) -> LazyFrame:
-    last = nw.col(COMMIT).max().over(*by).alias("metaxy_last")
-    return (
-        rows.with_columns(last).filter(nw.col(COMMIT) == nw.col("metaxy_last")).drop("metaxy_last")
-    )
+    return live if sample_history else last_ranked(live, [*unit, FEATURE_VERSION], COMMIT)

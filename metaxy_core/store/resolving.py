@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -15,11 +16,10 @@ from metaxy_core.columns import (
     STATUS,
     provenance_of,
 )
-from metaxy_core.errors import FilterError, VersioningEngineMismatchError
+from metaxy_core.errors import FilterError, UnknownParentError, VersioningEngineMismatchError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.filters import Predicate, fits
-from metaxy_core.frames.gather import Engine, EngineName
-from metaxy_core.frames.history import stored_rows
+from metaxy_core.frames.gather import Engine, EngineName, hold_in_memory
 from metaxy_core.frames.nesting import nest
 from metaxy_core.frames.polars import PolarsDialect
 from metaxy_core.graph import EdgePlan, FeaturePlan
@@ -28,7 +28,7 @@ from metaxy_core.spec import LineageKind
 from metaxy_core.store import fallback
 from metaxy_core.store.incoming import Rows, accept
 from metaxy_core.store.increment import LazyIncrement
-from metaxy_core.store.reading import complete, own_rows, shown, stored
+from metaxy_core.store.reading import complete, own_rows, shown, stored, stored_with_marks
 from metaxy_core.versioning import compare, edge_rows, expected_units, sampled_units
 from metaxy_core.versioning.increment import (
     NEW,
@@ -71,52 +71,102 @@ def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
             f"columns ({', '.join(plan.spec.id_columns)}) and its provenance."
         )
     engine = _engine(store, request)
-    samples = None if request.samples is None else accept(plan, request.samples, store.scheme)
-    tables = {} if samples is not None else _parent_tables(store, plan, engine)
-    parents = {key: _stored(store, key, table) for key, table in tables.items()}
-    filters = _filters_by_feature(request, parents, samples)
-    asked = Comparison(
-        request.stale_if,
-        filters.get(plan.key, ()),
-        {edge.parent.key: filters.get(edge.parent.key, ()) for edge in plan.edges},
-        request.skip_comparison,
-    )
-    own = _own(store, plan, engine, samples)
-    if samples is None:
-        expected = expected_units(plan, parents, filters, store.scheme, engine.dialect)
-    else:
-        slim = samples.select(
-            *plan.unit, *_provenances(plan), *_asked_columns(plan, samples, asked)
-        )
-        expected = sampled_units(
-            plan, engine.bring(slim.lazy()), asked.target, store.scheme, engine.dialect
-        )
-        asked = Comparison(asked.stale_if, asked.target, {}, asked.skip)
-    labels = engine.hold(compare(plan, expected, stored_units(plan, own, asked), asked))
-    todo = (
-        _todo_of_samples(plan, labels, samples, request.samples)
-        if samples is not None
-        else _todo(store, plan, labels, tables)
-    )
-    orphans = labels.filter(nw.col(STATUS) == ORPHANED).select(*plan.unit)
-    orphaned = own_rows(plan, own).join(orphans, on=list(plan.unit), how="semi")
+    if request.samples is not None:
+        return _resolve_samples(store, request, engine)
+    key = _key(store, request)
 
-    def inputs(parent: Any) -> LazyFrame:
-        return _inputs(plan, plan.edge_to(FeatureKey.of(parent)), parents, labels)
+    @cache
+    def tables() -> dict[FeatureKey, LazyFrame]:
+        return _parent_tables(store, plan, engine)
+
+    def parents() -> dict[FeatureKey, LazyFrame]:
+        return {key: _stored(store, key, table) for key, table in tables().items()}
+
+    def own() -> LazyFrame:
+        return _own(store, plan, engine)
+
+    def labelled() -> LazyFrame:
+        rows = parents()
+        filters = _filters_by_parent(request, rows)
+        asked = Comparison(
+            request.stale_if, request.filters.get(plan.key, ()), filters, request.skip_comparison
+        )
+        expected = expected_units(plan, rows, filters, store.scheme, engine.dialect)
+        return compare(plan, expected, stored_units(plan, own(), asked), asked)
+
+    labels = engine.hold(labelled, key and ("labels", key))
+    return LazyIncrement(
+        labels,
+        lambda: engine.hold(
+            lambda: _todo(store, plan, labels, tables()), key and ("todo", key), [labels]
+        ),
+        lambda: engine.hold(
+            lambda: _orphaned(plan, own(), labels), key and ("orphaned", key), [labels]
+        ),
+        lambda parent: _inputs(plan.edge_to(FeatureKey.of(parent)), parents(), labels),
+    )
+
+
+def _resolve_samples(store: MetadataStore, request: Request, engine: Engine) -> LazyIncrement:
+    """Compare what the user says there is; the user's own rows come back."""
+    plan = request.plan
+    samples = accept(plan, request.samples, store.scheme)
+    wanted = [*request.filters.get(plan.key, ()), *request.global_filters]
+    _check_filters(plan, request.filters.keys() - {plan.key})
+    asked = Comparison(request.stale_if, wanted, {}, request.skip_comparison)
+    slim = samples.select(*plan.unit, *_provenances(plan), *_user_columns(plan, samples, wanted))
+    given = engine.bring(slim.lazy())
+    key = _key(store, request)
+    key = key and (key, tuple(slim.schema.items()))
+
+    def own() -> LazyFrame:
+        return _own(store, plan, engine, samples)
+
+    def labelled() -> LazyFrame:
+        expected = sampled_units(plan, given, wanted, store.scheme, engine.dialect)
+        return compare(plan, expected, stored_units(plan, own(), asked), asked)
+
+    uses = [] if engine.dialect.name == "polars" else [given]
+    labels = engine.hold(labelled, key and ("labels", key), uses)
+
+    def no_inputs(parent: Any) -> LazyFrame:
+        raise UnknownParentError(
+            f"Feature '{plan.key}' was resolved from samples, not from {parent}."
+        )
 
     return LazyIncrement(
-        todo.filter(nw.col(STATUS) == NEW).drop(STATUS),
-        todo.filter(nw.col(STATUS) == STALE_STATUS).drop(STATUS),
-        shown(plan, orphaned),
         labels,
-        inputs,
+        lambda: _todo_of_samples(plan, labels, samples, request.samples),
+        lambda: engine.hold(
+            lambda: _orphaned(plan, own(), labels), key and ("orphaned", key), [labels]
+        ),
+        no_inputs,
     )
+
+
+def _key(store: MetadataStore, request: Request) -> Hashable | None:
+    """What a compiled comparison depends on; None where that cannot be told."""
+    predicates = [
+        *request.global_filters,
+        *request.stale_if,
+        *(found for key in sorted(request.filters) for found in (key, *request.filters[key])),
+    ]
+    if store.fallback_stores or any(isinstance(found, nw.Expr) for found in predicates):
+        return None
+    graph = store.graph
+    features = [request.plan.key, *graph.parents(request.plan.key)]
+    if {key.to_table() for key in features} - set(store.backend.tables()):
+        return None
+    definitions = tuple(graph.versions[key].definition for key in features)
+    versions = tuple(graph.versions[key].feature for key in features)
+    options = (tuple(predicates), request.skip_comparison, request.engine, str(store.scheme))
+    return (request.plan.key, definitions, versions, options, store.backend.shape())
 
 
 def _engine(store: MetadataStore, request: Request) -> Engine:
     backend = store.backend
     if request.engine == "polars":
-        return Engine(PolarsDialect(), to_polars, lambda frame: frame.collect().lazy())
+        return Engine(PolarsDialect(), to_polars, hold_in_memory)
     if request.engine == "native" and request.samples is not None:
         wrapped = nw.from_native(request.samples, pass_through=True)
         probe = wrapped.lazy() if isinstance(wrapped, nw.DataFrame) else wrapped
@@ -156,7 +206,7 @@ def _stored(store: MetadataStore, key: FeatureKey, table: LazyFrame) -> LazyFram
 
 
 def _own(
-    store: MetadataStore, plan: FeaturePlan, engine: Engine, samples: DataFrame | None
+    store: MetadataStore, plan: FeaturePlan, engine: Engine, samples: DataFrame | None = None
 ) -> LazyFrame:
     """The feature's own stored rows, this store only, marks of childless parents included."""
     table = store.backend.scan(plan.key.to_table())
@@ -165,7 +215,7 @@ def _own(
     elif engine.dialect is not store.backend.dialect:
         table = engine.bring(table)
     version = store.graph.versions[plan.key].feature
-    return stored_rows(complete(plan, table), list(plan.unit), version)
+    return stored_with_marks(plan, complete(plan, table), version)
 
 
 def _empty(store: MetadataStore, plan: FeaturePlan, samples: DataFrame | None = None) -> LazyFrame:
@@ -187,43 +237,50 @@ def _empty(store: MetadataStore, plan: FeaturePlan, samples: DataFrame | None = 
     return nw.from_native(pl.LazyFrame(schema=columns))
 
 
-def _filters_by_feature(
-    request: Request, parents: Mapping[FeatureKey, LazyFrame], samples: DataFrame | None
-) -> dict[FeatureKey, Sequence[Predicate]]:
-    """Run-time filters per feature; a global filter goes to each parent that has its columns."""
+def _filters_by_parent(request: Request, parents: Mapping[FeatureKey, LazyFrame]) -> Filters:
+    """Run-time filters per parent; a global filter goes to each parent that has its columns."""
     plan = request.plan
-    filters: dict[FeatureKey, Sequence[Predicate]] = dict(request.filters)
-    known = {plan.key, *(edge.parent.key for edge in plan.edges)}
-    if unknown := sorted(str(key) for key in filters.keys() - known):
-        raise FilterError(
-            f"Feature '{plan.key}': filters name {', '.join(unknown)}, which is neither the "
-            f"feature nor a parent of it."
-        )
+    schemas = {key: rows.collect_schema() for key, rows in parents.items()}
+    filters = {key: list(request.filters.get(key, ())) for key in parents}
+    _check_filters(plan, request.filters.keys() - filters.keys() - {plan.key})
     for predicate in request.global_filters:
-        takers = [key for key, rows in parents.items() if fits(predicate, rows.collect_schema())]
-        if samples is not None:
-            takers = [plan.key]
+        takers = [key for key, schema in schemas.items() if fits(predicate, schema)]
         if not takers:
             raise FilterError(
                 f"Feature '{plan.key}': no parent has the columns of the filter {predicate!r}."
             )
         for key in takers:
-            filters[key] = (*filters.get(key, ()), predicate)
-    for key, rows in parents.items():
-        schema = rows.collect_schema()
-        for predicate in filters.get(key, ()):
-            if not fits(predicate, schema):
+            filters[key].append(predicate)
+    for key, found in filters.items():
+        for predicate in found:
+            if not fits(predicate, schemas[key]):
                 raise FilterError(
                     f"Feature '{plan.key}': '{key}' has not all columns of the filter "
-                    f"{predicate!r}. Its columns: {', '.join(schema.names())}."
+                    f"{predicate!r}. Its columns: {', '.join(schemas[key].names())}."
                 )
     return filters
 
 
-def _asked_columns(plan: FeaturePlan, samples: DataFrame, asked: Comparison) -> list[str]:
+def _check_filters(plan: FeaturePlan, unknown: Set[FeatureKey]) -> None:
+    if unknown:
+        raise FilterError(
+            f"Feature '{plan.key}': filters name {', '.join(sorted(map(str, unknown)))}, which is "
+            "neither the feature nor a parent that its samples come from."
+        )
+
+
+def _user_columns(
+    plan: FeaturePlan, samples: DataFrame, predicates: Sequence[Predicate]
+) -> list[str]:
     """User columns of the samples, where filters may ask for them."""
-    if not asked.target:
+    if not predicates:
         return []
+    for predicate in predicates:
+        if not fits(predicate, samples.schema):
+            raise FilterError(
+                f"Feature '{plan.key}': the samples have not all columns of the filter "
+                f"{predicate!r}. Their columns: {', '.join(samples.columns)}."
+            )
     taken = {*plan.unit, *_provenances(plan)}
     return [name for name in samples.columns if name not in taken]
 
@@ -293,11 +350,13 @@ def _presented(plan: FeaturePlan, frame: LazyFrame) -> LazyFrame:
     return nest(frame.with_columns(fields.alias(STALE_FIELDS)), PROVENANCE_BY_FIELD, members)
 
 
+def _orphaned(plan: FeaturePlan, own: LazyFrame, labels: LazyFrame) -> LazyFrame:
+    gone = labels.filter(nw.col(STATUS) == ORPHANED).select(*plan.unit)
+    return shown(plan, own_rows(plan, own).join(gone, on=list(plan.unit), how="semi"))
+
+
 def _inputs(
-    plan: FeaturePlan,
-    edge: EdgePlan,
-    parents: Mapping[FeatureKey, LazyFrame],
-    labels: LazyFrame,
+    edge: EdgePlan, parents: Mapping[FeatureKey, LazyFrame], labels: LazyFrame
 ) -> LazyFrame:
     todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
     rows = edge_rows(edge, parents[edge.parent.key], keep=edge.on)

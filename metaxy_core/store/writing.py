@@ -28,14 +28,13 @@ from metaxy_core.columns import (
 )
 from metaxy_core.errors import MetadataSchemaError, SetClosedError
 from metaxy_core.frames.dialect import DataFrame
-from metaxy_core.frames.history import stored_rows
 from metaxy_core.frames.nesting import with_missing
 from metaxy_core.frames.polars import PolarsDialect
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.hashing import HashScheme
 from metaxy_core.keys import FieldKey
 from metaxy_core.store.incoming import OnDuplicate, Rows, accept, are_read_back, check_types
-from metaxy_core.store.reading import complete
+from metaxy_core.store.reading import complete, stored_with_marks
 from metaxy_core.versioning.provenance import with_overrides, with_root_provenance, with_total
 
 if TYPE_CHECKING:
@@ -201,7 +200,7 @@ def _check_sets(
     if materialization_id is not None:
         same = same | (nw.col(MATERIALIZATION_ID) == materialization_id)
     version = store.graph.versions[plan.key].feature
-    stored = stored_rows(complete(plan, table), unit, version)
+    stored = stored_with_marks(plan, complete(plan, table), version)
     again = (
         stored.filter(same & (nw.col(WRITE_ID) != write_id))
         .select(*unit)
