@@ -39,12 +39,18 @@ def declaration_changes(before: FeatureSpec, after: FeatureSpec) -> tuple[Declar
     paths = {path for path in {*old, *new} if _text(old, path) != _text(new, path)}
     if set(before.field_keys) != set(after.field_keys):
         paths -= {"fields"}
-    common = {str(key) for key in before.field_keys} & {str(key) for key in after.field_keys}
+    # Of fields and parents on one side only it is enough to say that they are.
+    common = _parts(before) & _parts(after)
     return tuple(
         DeclarationChange(path, old.get(path), new.get(path))
         for path in sorted(paths)
-        if not path.startswith("fields.") or path.split(".")[1] in common
+        if not path.startswith(("deps.", "fields.")) or path.rpartition(".")[0] in common
     )
+
+
+def _parts(spec: FeatureSpec) -> set[str]:
+    fields = {f"fields.{field.key}" for field in spec.fields}
+    return fields | {f"deps.{dep.feature}" for dep in spec.deps}
 
 
 def _text(flat: dict[str, JsonValue], path: str) -> str | None:
@@ -71,4 +77,5 @@ def _flat(spec: FeatureSpec) -> dict[str, JsonValue]:
 
 
 def _said(dep: FeatureDep) -> dict[str, JsonValue]:
-    return dep.model_dump(mode="json", exclude={"feature"}, exclude_defaults=True)
+    said = dep.model_dump(mode="json", exclude={"feature"}, exclude_defaults=True)
+    return {name: value for name, value in said.items() if value != {}}

@@ -88,6 +88,12 @@ class NodeView:
     declaration: tuple[DeclarationView, ...] = ()
     description: str | None = None
 
+    @property
+    def verdict(self) -> str:
+        """The status in words, with the severity where the status does not imply it."""
+        told = self.severity in ("breaking", "cosmetic")
+        return f"{self.status.value}, {self.severity}" if told else self.status.value
+
 
 @dataclass(frozen=True)
 class EdgeView:

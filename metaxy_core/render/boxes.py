@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from metaxy_core.diff.view import EdgeView, FieldView, NodeView, Status
 from metaxy_core.render.palette import LOOKS
-from metaxy_core.render.text import elide, one_line, width
+from metaxy_core.render.text import elide, one_line, versions, width
 
 INK = "#1f2328"
 MUTED = "#57606a"
 PADDING = 12.0
 _GAP = 8.0
 _FIELDS = 10
+_REASONS = 3
 _LIMITS = {"key": 40, "field": 26, "code": 12, "note": 46}
 
 
@@ -65,14 +66,21 @@ def rows(node: NodeView, coming: Sequence[EdgeView]) -> list[Row]:
     """What is written about a feature; `coming` are the edges that end at it."""
     look = LOOKS[node.status]
     key = Text(elide(node.key, _LIMITS["key"]), 13.0, INK, bold=True)
-    versions = Text(_versions(node.before, node.after), mono=True)
-    written = [Row((key,), _badge(node), 24.0), Row((versions,), height=17.0)]
+    shown = Text(versions(node.before, node.after), mono=True)
+    written = [Row((key,), _badge(node), 24.0), Row((shown,), height=17.0)]
     for edge in coming:
         if edge.label:
             note = elide(f"{one_line(edge.label)} ← {edge.source}", _LIMITS["note"])
             written.append(Row((Text(note, 10.0),), height=15.0))
-    shown, left_out = _chosen(node.fields)
-    for index, field in enumerate(shown):
+    for reason in node.reasons[:_REASONS]:
+        note = elide(one_line(reason), _LIMITS["note"])
+        written.append(Row((Text(note, 10.0, LOOKS[Status.REMOVED].ink),), height=15.0))
+    if node.declaration:
+        paths = ", ".join(change.path for change in node.declaration)
+        note = elide(f"declared otherwise: {one_line(paths)}", _LIMITS["note"])
+        written.append(Row((Text(note, 10.0, look.ink),), height=15.0))
+    chosen, left_out = _chosen(node.fields)
+    for index, field in enumerate(chosen):
         written.append(_field(field, node.status, ruled=index == 0))
     if left_out:
         written.append(Row((Text(f"and {left_out} more", 10.5, look.ink),)))
@@ -89,12 +97,10 @@ def size(written: Sequence[Row]) -> tuple[float, float]:
 
 
 def _badge(node: NodeView) -> Text | None:
-    look = LOOKS[node.status]
-    if node.severity == "breaking":
-        return Text(f"{node.status.value}, breaking", 10.5, LOOKS[Status.REMOVED].ink, bold=True)
     if node.status is Status.UNCHANGED:
         return None
-    return Text(node.status.value, 10.5, look.ink, bold=True)
+    look = LOOKS[Status.REMOVED if node.severity == "breaking" else node.status]
+    return Text(node.verdict, 10.5, look.ink, bold=True)
 
 
 def _chosen(fields: Sequence[FieldView]) -> tuple[list[FieldView], int]:
@@ -120,13 +126,5 @@ def _field(field: FieldView, node: Status, *, ruled: bool) -> Row:
         left.append(Text(f"code {codes[0]} → {codes[1]}", 10.0, look.ink))
     elif not plain and field.status in (Status.ADDED, Status.REMOVED):
         left.append(Text(field.status.value, 10.0, look.ink))
-    versions = Text(
-        _versions(field.before, field.after), ink=MUTED if plain else look.ink, mono=True
-    )
-    return Row(tuple(left), versions, ruled=ruled)
-
-
-def _versions(before: str | None, after: str | None) -> str:
-    if before and after and before != after:
-        return f"{before} → {after}"
-    return after or before or ""
+    shown = Text(versions(field.before, field.after), ink=MUTED if plain else look.ink, mono=True)
+    return Row(tuple(left), shown, ruled=ruled)

@@ -22,6 +22,13 @@ def one_line(text: str) -> str:
     )
 
 
+def versions(before: str | None, after: str | None) -> str:
+    """Old and new version in one text; one of them where they are equal or one is missing."""
+    if before and after and before != after:
+        return f"{before} → {after}"
+    return after or before or ""
+
+
 def elide(text: str, limit: int) -> str:
     """Cut the middle out of a text that has more than `limit` characters; the end says more.
 
