@@ -15,6 +15,7 @@ from metaxy_core.testing.predicates import (
 )
 from metaxy_core.testing.reference import (
     ABSENT,
+    Choice,
     Commit,
     Given,
     Ids,
@@ -30,6 +31,7 @@ __all__ = [
     "ABSENT",
     "Among",
     "Cell",
+    "Choice",
     "Commit",
     "Compare",
     "Given",

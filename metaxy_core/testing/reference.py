@@ -45,6 +45,9 @@ class Tree:
         return repr(self.parts)
 
 
+Choice = Callable[[Mapping[str, Cell]], bool]
+"""Says of a row's ids and user columns whether it is meant."""
+
 ABSENT = Tree("absent")
 """Stands for an optional parent that a sample does not have."""
 
@@ -258,6 +261,17 @@ class Reference:
             for row in state.rows
         }
 
+    def deleted(self, key: str) -> list[Ids]:
+        """The ids of deleted rows of units that `undelete` would bring back."""
+        lasts = [_last(commits) for commits in self._histories.get(key, {}).values()]
+        columns = self._specs[key].id_columns
+        return [
+            _pick(row.values, columns)
+            for last in lasts
+            if last and not last.rows
+            for row in last.deleted
+        ]
+
     def write(
         self,
         key: str,
@@ -283,64 +297,74 @@ class Reference:
                 stored = tuple(merged.values())
             commits.append(Commit(version, dict(provenance), stored, open=partial))
 
-    def delete(self, key: str, ids: Iterable[Ids], *, soft: bool = True) -> None:
-        """Delete stored rows by their ids; others are left alone."""
-        chosen, columns = set(ids), self._specs[key].id_columns
-        history = self._histories.get(key, {})
-        for unit, state in self.stored(key).items():
-            gone = tuple(row for row in state.rows if _pick(row.values, columns) in chosen)
-            left = tuple(row for row in state.rows if row not in gone)
+    def delete(self, key: str, chosen: Choice, *, soft: bool = True) -> None:
+        """Delete the stored rows that are chosen.
+
+        A hard delete also takes rows that are deleted already. A unit of which nothing is left
+        goes whole, with its rows of every version.
+        """
+        columns = self._specs[key].id_columns
+        history, version = self._histories.get(key, {}), self.feature_version(key)
+        for unit, commits in list(history.items()):
+            state = _state(commits, version)
+            rows = state.rows if state else ()
+            if not soft and (last := _last(commits)):
+                rows += last.deleted
+            gone = [row for row in rows if chosen(row.values)]
+            left = tuple(row for row in rows if row not in gone)
             if not gone:
                 continue
-            if soft:
-                history[unit].append(replace(state, rows=left, deleted=gone, open=False))
+            if soft and state:
+                commits.append(replace(state, rows=left, deleted=tuple(gone)))
             elif not left:
                 del history[unit]
             else:
-                history[unit] = list(_without(history[unit], chosen, columns))
+                ids = {_pick(row.values, columns) for row in gone}
+                history[unit] = list(_without(commits, ids, columns))
 
-    def undelete(self, key: str, ids: Iterable[Ids] | None = None) -> None:
-        """Bring back units whose last commit left no live row; `ids=None`: all of them."""
-        columns = self._specs[key].id_columns
-        chosen = None if ids is None else set(ids)
+    def undelete(self, key: str, chosen: Choice = lambda values: True) -> None:
+        """Bring back units whose last commit left no live row, where a deleted row is chosen.
+
+        What counted before the tombstone is committed again, so open rows count as older.
+        """
         for commits in self._histories.get(key, {}).values():
-            last = next((commit for commit in reversed(commits) if not commit.open), None)
+            last = _last(commits)
             if last is None or last.rows or not last.deleted:
                 continue
-            deleted = {_pick(row.values, columns) for row in last.deleted}
-            if chosen is None or deleted & chosen:
-                commits.remove(last)
+            if any(chosen(row.values) for row in last.deleted):
+                commits[:] = [c for c in commits if c is not last and not c.open]
 
     # -- the increment -----------------------------------------------------------------------
 
     def resolve(
         self,
         key: str,
-        samples: Mapping[Ids, Mapping[str, str]] | None = None,
+        samples: Sequence[Given] = (),
         *,
         filters: Mapping[str, Sequence[Predicate]] | None = None,
         skip_comparison: bool = False,
     ) -> Result:
-        """The increment (semantics, section 5); `samples`: a root's texts by its ids.
+        """The increment (semantics, section 5); `samples` are what a root should have.
 
         `filters` are run-time filters, by feature, on that feature's own column names: on its
-        parents' rows, or on its own stored rows.
+        parents' rows, or on its own (a root's samples, else the stored rows).
         """
         spec = self._specs[key]
         if spec.is_root:
-            expected: dict[Ids, dict[str, Tree] | None] = {
-                unit: dict(self.made_from(key, texts)) for unit, texts in (samples or {}).items()
+            expected: dict[Ids, Trees | None] = {
+                _pick(sample.values, spec.id_columns): sample.provenance for sample in samples
             }
             edges: list[_Edge] = []
         else:
             edges = [self._edge(dep) for dep in spec.deps]
             expected = dict(self._expected(key, edges))
         columns, asked, stored = self.unit_columns(key), filters or {}, self.stored(key)
+        rows = {unit: [row.values for row in state.rows] for unit, state in stored.items()}
+        rows |= {_pick(sample.values, columns): [sample.values] for sample in samples}
 
         def inside(unit: Ids) -> bool:
             named = dict(zip(columns, unit, strict=True))
-            own = stored[unit].rows if unit in stored else ()
-            return _passes(asked.get(key, ()), [row.values for row in own], named) and all(
+            return _passes(asked.get(key, ()), rows.get(unit, ()), named) and all(
                 _passes(
                     asked.get(str(edge.dep.feature), ()),
                     [edge.as_parent(row.values) for row in edge.group(named)],
@@ -351,15 +375,13 @@ class Reference:
 
         made = {unit: trees for unit, trees in expected.items() if trees and inside(unit)}
         waiting = frozenset(unit for unit, trees in expected.items() if not trees and inside(unit))
-        if skip_comparison:
-            return Result(made, {}, {}, frozenset(), waiting)
         differing = {
             unit: _differing(trees, stored[unit].provenance)
             for unit, trees in made.items()
-            if unit in stored
+            if unit in stored and not skip_comparison
         }
         return Result(
-            new={unit: trees for unit, trees in made.items() if unit not in stored},
+            new={unit: trees for unit, trees in made.items() if unit not in differing},
             stale={unit: made[unit] for unit, fields in differing.items() if fields},
             stale_fields={unit: fields for unit, fields in differing.items() if fields},
             orphaned=frozenset(
@@ -385,9 +407,7 @@ class Reference:
             groups.setdefault(group, []).append(replace(row, values=renamed))
         return _Edge(dep, on, self._renamed_ids(dep), groups)
 
-    def _expected(
-        self, key: str, edges: Sequence[_Edge]
-    ) -> Iterator[tuple[Ids, dict[str, Tree] | None]]:
+    def _expected(self, key: str, edges: Sequence[_Edge]) -> Iterator[tuple[Ids, Trees | None]]:
         """Expected units and their provenance, None where a unit is waiting."""
         spec, columns = self._specs[key], self.unit_columns(key)
         parents = {str(f.key): self._field_parents(spec, f) for f in spec.fields}
@@ -474,6 +494,11 @@ def _state(commits: Sequence[Commit], version: Tree) -> Commit | None:
     live = [commit for commit in counting[barrier:] if commit.rows or not commit.deleted]
     current = [commit for commit in live if commit.version is version]
     return next(reversed(current or live), None)
+
+
+def _last(commits: Sequence[Commit]) -> Commit | None:
+    """The last commit that counts."""
+    return next((commit for commit in reversed(commits) if not commit.open), None)
 
 
 def _open_rows(commits: Sequence[Commit], provenance: Trees) -> list[Row]:

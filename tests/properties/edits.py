@@ -219,8 +219,7 @@ def _delete(rng: random.Random, world: World) -> Edit | None:
         where = random_predicate(
             rng, [*world.specs[key].id_columns, *user_columns(world.specs[key])]
         )
-        chosen = [ids for ids, row in stored.items() if where.holds(row.values) is True]
-        return Delete(key, tuple(chosen), soft, where)
+        return Delete(key, (), soft, where)
     return Delete(
         key, tuple(rng.sample(list(stored), rng.choice((1, 1, min(2, len(stored)))))), soft
     )
@@ -228,7 +227,12 @@ def _delete(rng: random.Random, world: World) -> Edit | None:
 
 def _undelete(rng: random.Random, world: World) -> Edit | None:
     keys = [key for key in world.specs if world.reference.is_written(key)]
-    return Undelete(rng.choice(keys)) if keys else None
+    if not keys:
+        return None
+    key = rng.choice(keys)
+    deleted = world.reference.deleted(key)
+    chosen = rng.sample(deleted, 1) if deleted and rng.random() < 0.5 else None
+    return Undelete(key, chosen and tuple(chosen))
 
 
 def _redeclare(rng: random.Random, world: World) -> Edit | None:
@@ -268,11 +272,9 @@ def code(value: Any) -> str:
         case str():
             return repr(str(value))
         case BaseModel():
-            fields = type(value).model_fields
-            given = {name: getattr(value, name) for name in fields}
-            shown = {
-                n: v for n, v in given.items() if fields[n].is_required() or v != fields[n].default
-            }
+            given = {name: getattr(value, name) for name in type(value).model_fields}
+            defaults = type(value).model_construct().__dict__
+            shown = {n: v for n, v in given.items() if n not in defaults or v != defaults[n]}
             return _call(value, shown)
         case Mapping():
             return "{" + ", ".join(f"{code(k)}: {code(v)}" for k, v in value.items()) + "}"

@@ -16,9 +16,11 @@ from typing import Any
 import polars as pl
 
 from metaxy_core.errors import FeatureNotFoundError
+from metaxy_core.spec import FeatureSpec
 from metaxy_core.store import MetadataStore
 from metaxy_core.testing import (
     Cell,
+    Choice,
     Given,
     Ids,
     Predicate,
@@ -76,15 +78,17 @@ class Machine:
 
     def apply(self, edit: Edit) -> None:
         """Do the edit on both sides, then compare what it may have changed."""
+        before = self.world.specs
         if isinstance(edit, Redeclare):
             self._redeclare(edit.declared)
         # A writer of its own for every edit: one writer may write a set of children only once.
         self.store = self.store.using(self.store.graph)
         with self.store.open("w"):
             self._do(edit)
-            for key in self._touched(edit):
+            for key in self._touched(edit, before):
                 self.compare(key)
-                self.compare_read(key)
+            if isinstance(edit, Put | Process | Delete | Undelete):
+                self.compare_read(edit.feature)
 
     def _do(self, edit: Edit) -> None:
         match edit:
@@ -118,10 +122,11 @@ class Machine:
         skip_comparison: bool = False,
     ) -> None:
         """Compare the increments of a feature."""
-        texts = self.world.texts(key) if self.world.specs[key].is_root else None
+        is_root = self.world.specs[key].is_root
+        texts = self.world.texts(key) if is_root else None
         asked = {"filters": filters or {}, "skip_comparison": skip_comparison}
         try:
-            result = self.reference.resolve(key, texts, **asked)
+            result = self.reference.resolve(key, self._given_samples(key), **asked)
         except UnwrittenParentError:
             try:
                 self._increment(key, filters, skip_comparison)
@@ -142,7 +147,11 @@ class Machine:
         _same(f"{key} {asked}: orphaned", set(result.orphaned), set(orphaned))
         _same(f"{key} {asked}: waiting", len(result.waiting), found.waiting)
         for unit, trees in (result.new | result.stale).items():
-            self._correspond(f"{key} {unit}", trees, (new | stale)[unit][PROVENANCE])
+            given = (new | stale)[unit][PROVENANCE]
+            if texts is None:
+                self._correspond(f"{key} {unit}", trees, given)
+            else:
+                _same(f"{key} {unit}: texts", texts[unit], given)
 
     def compare_read(self, key: str) -> None:
         """Compare the stored rows of a feature: ids, user columns, data versions."""
@@ -173,17 +182,21 @@ class Machine:
             if self.trees.setdefault(digest, tree) is not tree:
                 raise MismatchError(f"{where}.{name}: {self.trees[digest]} and {tree} share one")
 
-    def _touched(self, edit: Edit) -> Iterable[str]:
-        if isinstance(edit, Redeclare):
-            return list(self.world.specs)
-        if isinstance(edit, Look):
-            return ()
-        children = (
-            str(spec.key)
-            for spec in self.world.declared.specs
-            if any(str(dep.feature) == edit.feature for dep in spec.deps)
-        )
-        return (edit.feature, *children)
+    def _touched(self, edit: Edit, before: Mapping[str, FeatureSpec]) -> Iterable[str]:
+        """The features whose increment the edit may have changed."""
+        graph = self.store.graph
+        match edit:
+            case Redeclare():
+                changed = [
+                    spec.key for key, spec in self.world.specs.items() if spec != before[key]
+                ]
+                below = {key for one in changed for key in (one, *graph.downstream(one))}
+                return sorted(map(str, below))
+            case Look() | Hold():
+                return ()
+            case Forget() | Put(write=False):
+                return (edit.feature,)
+        return (edit.feature, *map(str, graph.children(edit.feature)))
 
     def _increment(
         self, key: str, filters: Mapping[str, Sequence[Predicate]] | None, skip: bool
@@ -200,12 +213,17 @@ class Machine:
         spec = self.world.specs[key]
         if not spec.is_root:
             return None
+        texts = list(self.world.texts(key).values())
+        return self._frame(key, self._given_samples(key), texts, overrides=False)
+
+    def _given_samples(self, key: str) -> list[Given]:
+        if not self.world.specs[key].is_root:
+            return []
         texts = self.world.texts(key)
-        rows = [
-            Given({**self.world.samples[key][ids].values}, self.reference.made_from(key, one))
-            for ids, one in texts.items()
+        samples = self.world.samples.get(key, {})
+        return [
+            Given(samples[ids].values, self.reference.made_from(key, texts[ids])) for ids in texts
         ]
-        return self._frame(key, rows, list(texts.values()), overrides=False)
 
     # -- the edits ---------------------------------------------------------------------------
 
@@ -238,7 +256,9 @@ class Machine:
                 known = self.reference.resolve(key, skip_comparison=True).new
             except UnwrittenParentError:
                 return
-            self.compare(key, skip_comparison=True)
+            asked = [known[made.unit] for made in edit.made if made.unit in known]
+            if any(tree not in self.digests for trees in asked for tree in trees.values()):
+                self.compare(key, skip_comparison=True)
         rows: list[Given] = []
         empty: dict[Ids, Trees] = {}
         for made in edit.made:
@@ -274,26 +294,31 @@ class Machine:
     def _delete(self, edit: Delete) -> None:
         if not self.reference.is_written(edit.feature):
             return
-        if edit.where is not None:
-            chosen = {
-                ids
-                for ids, row in self.reference.read(edit.feature).items()
-                if edit.where.holds(row.values) is True
-            }
-            self.store.delete(edit.feature, filters=[edit.where.text], soft=edit.soft)
+        if (where := edit.where) is not None:
+            self.store.delete(edit.feature, filters=[where.text], soft=edit.soft)
+            self.reference.delete(
+                edit.feature, lambda values: where.holds(values) is True, soft=edit.soft
+            )
         else:
-            chosen = set(edit.ids)
-            self.store.delete(edit.feature, samples=self._ids(edit.feature, chosen), soft=edit.soft)
-        self.reference.delete(edit.feature, chosen, soft=edit.soft)
+            samples = self._ids(edit.feature, edit.ids)
+            self.store.delete(edit.feature, samples=samples, soft=edit.soft)
+            self.reference.delete(
+                edit.feature, self._chosen(edit.feature, edit.ids), soft=edit.soft
+            )
+
+    def _chosen(self, key: str, ids: Iterable[Ids]) -> Choice:
+        columns, chosen = self.world.specs[key].id_columns, set(ids)
+        return lambda values: tuple(values[column] for column in columns) in chosen
 
     def _undelete(self, edit: Undelete) -> None:
         if not self.reference.is_written(edit.feature):
             return
         if edit.ids is None:
             self.store.undelete(edit.feature)
+            self.reference.undelete(edit.feature)
         else:
             self.store.undelete(edit.feature, samples=self._ids(edit.feature, edit.ids))
-        self.reference.undelete(edit.feature, edit.ids)
+            self.reference.undelete(edit.feature, self._chosen(edit.feature, edit.ids))
 
     def _redeclare(self, declared: Declared) -> None:
         self.world.past.append(self.world.declared)
