@@ -177,7 +177,7 @@ class DuckDBBackend:
         uses: Sequence[LazyFrame] = (),
     ) -> LazyFrame:
         """See `Backend.hold`: a temporary table, also on a read-only connection."""
-        names = [_quoted(frame.to_native().get_name()) for frame in uses]
+        names = [_quoted(frame.to_native().op().name) for frame in uses]
         text, known = self._texts.get(key, ("", []))
         if not text:
             text, known = str(ibis.to_sql(build().to_native(), dialect="duckdb")), names
