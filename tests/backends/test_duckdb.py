@@ -1,0 +1,149 @@
+"""What is DuckDB's own: files, locks, processes, nothing downloaded."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+
+import duckdb
+import pytest
+
+from metaxy_core import DuckDBMetadataStore
+from metaxy_core.errors import HashSchemeMismatchError, StoreUnavailableError
+from tests.builders import feature, graph, rows, settle
+
+FEATURES = graph(feature("a"), feature("b", "a"))
+
+
+def test_a_missing_file_names_the_file_and_the_next_step(tmp_path):
+    store = DuckDBMetadataStore(tmp_path / "none.duckdb", graph=FEATURES)
+    with pytest.raises(StoreUnavailableError, match=r"none\.duckdb.*Write to the store") as error:
+        with store.open("r"):
+            pass
+    assert error.value.reason == "missing"
+
+
+def test_a_corrupt_file_is_a_typed_error(tmp_path):
+    path = tmp_path / "corrupt.duckdb"
+    path.write_bytes(b"this is no database" * 1000)
+    for mode in ("r", "w"):
+        with pytest.raises(StoreUnavailableError, match=r"corrupt\.duckdb") as error:
+            with DuckDBMetadataStore(path, graph=FEATURES).open(mode):
+                pass
+        assert error.value.reason == "corrupt"
+
+
+def test_a_folder_that_does_not_exist_is_a_typed_error(tmp_path):
+    store = DuckDBMetadataStore(tmp_path / "no" / "folder.duckdb", graph=FEATURES)
+    with pytest.raises(StoreUnavailableError, match=r"folder\.duckdb"):
+        with store.open("w"):
+            pass
+
+
+def _hold(path, started, done):
+    with duckdb.connect(str(path)):
+        started.set()
+        done.wait(20)
+
+
+@pytest.mark.slow
+def test_a_lock_is_waited_for_and_then_named(tmp_path):
+    path = tmp_path / "shared.duckdb"
+    context = multiprocessing.get_context("spawn")
+    started, done = context.Event(), context.Event()
+    holder = context.Process(target=_hold, args=(path, started, done))
+    holder.start()
+    started.wait(20)
+    try:
+        with pytest.raises(StoreUnavailableError, match="lock") as error:
+            with DuckDBMetadataStore(path, graph=FEATURES, lock_timeout=0.2).open("w"):
+                pass
+        assert error.value.reason == "locked"
+    finally:
+        done.set()
+        holder.join()
+    with DuckDBMetadataStore(path, graph=FEATURES, lock_timeout=0.2).open("w") as store:
+        settle(store, "a", samples=rows({"id": ["x"]}))
+
+
+def _write(path, worker, batches):
+    for batch in range(batches):
+        with DuckDBMetadataStore(path, graph=FEATURES).open("w") as store:
+            store.write("a", rows({"id": [f"{worker}-{batch}"]}))
+
+
+@pytest.mark.slow
+def test_four_processes_write_one_file_and_all_succeed(tmp_path):
+    path = tmp_path / "shared.duckdb"
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_write, args=(path, n, 10)) for n in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    with DuckDBMetadataStore(path, graph=FEATURES).open("r") as store:
+        assert len(store.read("a").collect()) == 40
+
+
+def test_reading_opens_the_file_read_only(tmp_path):
+    path = tmp_path / "a.duckdb"
+    store = DuckDBMetadataStore(path, graph=FEATURES)
+    with store.open("w"):
+        settle(store, "a", samples=rows({"id": ["x"]}))
+    with store.open("r"):
+        assert len(store.resolve_update("b").new) == 1
+        with duckdb.connect(str(path), read_only=True, config=_offline()) as other:
+            assert other.execute('SELECT count(*) FROM "a"').fetchone() == (1,)
+
+
+def test_a_process_that_has_the_file_open_otherwise_shares_it(tmp_path):
+    path = tmp_path / "a.duckdb"
+    store = DuckDBMetadataStore(path, graph=FEATURES)
+    with store.open("w"):
+        settle(store, "a", samples=rows({"id": ["x"]}))
+        with DuckDBMetadataStore(path, graph=FEATURES).open("r") as reader:
+            assert len(reader.resolve_update("b").new) == 1
+
+
+def test_another_hash_algorithm_is_refused(tmp_path):
+    path = tmp_path / "a.duckdb"
+    with DuckDBMetadataStore(path, graph=FEATURES).open("w"):
+        pass
+    other = DuckDBMetadataStore(path, graph=FEATURES, hash_algorithm="sha256")
+    with pytest.raises(HashSchemeMismatchError, match=r"md5/1.*sha256/1"):
+        with other.open("r"):
+            pass
+
+
+def test_sha256_works_from_end_to_end(tmp_path):
+    store = DuckDBMetadataStore(tmp_path / "a.duckdb", graph=FEATURES, hash_algorithm="sha256")
+    with store.open("w"):
+        settle(store, "a", samples=rows({"id": ["x"]}))
+        assert len(settle(store, "b").new) == 1
+        assert store.resolve_update("b").is_empty
+
+
+def test_an_unopened_store_pickles_and_an_open_one_does_not(tmp_path):
+    store = DuckDBMetadataStore(tmp_path / "a.duckdb", graph=FEATURES)
+    with store.open("w"):
+        settle(store, "a", samples=rows({"id": ["x"]}))
+        with pytest.raises(TypeError, match="open store cannot be pickled"):
+            pickle.dumps(store)
+    with pickle.loads(pickle.dumps(store)).open("r") as copy:
+        assert len(copy.read("a").collect()) == 1
+
+
+def test_a_comparison_compiled_once_follows_new_columns_and_a_reopened_file(tmp_path):
+    store = DuckDBMetadataStore(tmp_path / "a.duckdb", graph=FEATURES)
+    for version in "123":
+        with store.open("w"):
+            samples = rows({"id": ["x"], f"column{version}": [1]}, version)
+            assert not settle(store, "a", samples=samples).is_empty
+            increment = settle(store, "b")
+            assert f"column{version}" in increment.todo().columns
+            assert store.resolve_update("b").is_empty
+
+
+def _offline():
+    return {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
