@@ -140,6 +140,13 @@ class GraphView:
         found = Counter(node.status for node in self.nodes)
         return {status: found[status] for status in Status if found[status]}
 
+    @property
+    def summary(self) -> str:
+        """The counts of a diff in words."""
+        touched = any(status is not Status.UNCHANGED for status in self.counts)
+        said = ", ".join(f"{count} {status.value}" for status, count in self.counts.items())
+        return said if touched else "nothing changed"
+
     @classmethod
     def of(cls, shown: Graph | GraphDiff) -> GraphView:
         """The view of a graph as it stands, or of a diff.

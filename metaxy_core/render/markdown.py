@@ -42,8 +42,7 @@ def _graph(view: GraphView) -> str:
 
 
 def _diff(view: GraphView) -> str:
-    counts = ", ".join(f"{count} {status.value}" for status, count in view.counts.items())
-    parts = [f"Graph `{view.before}` → `{view.after}`: {counts or 'no features'}."]
+    parts = [f"Graph `{view.before}` → `{view.after}`: {view.summary}."]
     touched = [node for node in view.nodes if node.status not in (Status.UNCHANGED, Status.PRUNED)]
     fields = [row for node in touched for row in _fields(node)]
     if fields:

@@ -73,14 +73,13 @@ def _coming(view: GraphView, key: str) -> list[EdgeView]:
 
 def _heading(view: GraphView) -> Text | None:
     if view.is_diff:
-        return Text(f"Graph {view.before} → {view.after}", 13.0, INK, bold=True)
+        said = "" if view.nodes else f", {view.summary}"
+        return Text(f"Graph {view.before} → {view.after}{said}", 13.0, INK, bold=True)
     return None if view.nodes else Text("This graph has no features.", 12.0)
 
 
 def _opening(view: GraphView, width: float, height: float) -> list[str]:
-    told = f"{len(view.nodes)} features" + "".join(
-        f", {count} {status.value}" for status, count in view.counts.items() if view.is_diff
-    )
+    told = view.summary if view.is_diff else f"{len(view.nodes)} features"
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(width)}" height="{_n(height)}" '
         f'viewBox="0 0 {_n(width)} {_n(height)}" role="img" font-family="{_SANS}">',

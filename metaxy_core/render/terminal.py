@@ -77,6 +77,8 @@ def _heading(view: GraphView) -> Text:
     ]
     for index, (words, style) in enumerate(said):
         heading.append(", " if index else "").append(words, style)
+    if not said:
+        heading.append(view.summary)
     if view.hidden:
         heading.append(f" ({view.hidden} not shown)", "bright_black")
     return heading

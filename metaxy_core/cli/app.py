@@ -1,0 +1,67 @@
+"""The command `metaxy`: its commands by name, and the one place where errors are told.
+
+Exit codes: 0 done, or in sync; 1 a mistake in what was asked; 2 differences (`graph diff`) or
+something to do (`status`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from metaxy_core.cli import features, graph, snapshots, status
+from metaxy_core.errors import MetaxyError
+
+app = App(
+    name="metaxy",
+    help="Features of multimodal data: their graph, its history, and what there is to do.\n\n"
+    "Example: metaxy status --module example_project.features --store meta.duckdb",
+    help_format="markdown",
+    version=lambda: _version(),
+)
+graphs = App(name="graph", help="Draw the graph, compare it, see its history.")
+lists = App(name="list", help="List what there is.")
+app.command(graphs)
+app.command(lists)
+app.command(snapshots.push, name="push")
+app.command(status.status, name="status")
+graphs.command(graph.render, name="render")
+graphs.command(graph.diff, name="diff")
+graphs.command(snapshots.push, name="push")
+graphs.command(snapshots.history, name="history")
+graphs.command(snapshots.snapshot, name="snapshot")
+lists.command(features.features, name="features")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the result is the exit code.
+
+    A mistake in what was asked is told in one message on standard error, without a traceback;
+    what goes wrong inside the module of the features is the user's to see in full.
+
+    >>> main(["list", "features", "--module", "there_is_no_such_module"])
+    1
+    """
+    try:
+        result = app(arguments, result_action="return_value", exit_on_error=False)
+    except MetaxyError as error:
+        print(f"metaxy: {error}", file=sys.stderr)
+        return 1
+    except CycloptsError:  # printed by then
+        return 1
+    except BrokenPipeError:  # the reader of the pipe has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("metaxy-dagster")
+    except PackageNotFoundError:
+        return "not installed"
