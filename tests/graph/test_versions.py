@@ -8,9 +8,7 @@ def _graph(audio: int) -> Graph:
     def field(key: str, feature: str, parent: str) -> FieldSpec:
         return FieldSpec(key, deps=[FieldDep(feature=feature, fields=[parent])])
 
-    video = FeatureSpec(
-        "example/video", fields=[FieldSpec("audio", code_version=audio), "frames"]
-    )
+    video = FeatureSpec("example/video", fields=[FieldSpec("audio", code_version=audio), "frames"])
     crop = FeatureSpec(
         "example/crop",
         deps=["example/video"],
