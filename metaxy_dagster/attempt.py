@@ -1,0 +1,143 @@
+"""One attempt at a feature's work: every chunk is durable before the next is computed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from logging import Logger
+from typing import Any
+
+import narwhals as nw
+import polars as pl
+
+from metaxy_core import PROVENANCE_BY_FIELD, MetadataStore
+from metaxy_dagster.chunks import in_polars, with_provenance
+from metaxy_dagster.increment import Increment, Work, length
+from metaxy_dagster.orphans import OrphanPolicy, handle, policy_name
+from metaxy_dagster.receipt import Outcome, WriteReceipt
+from metaxy_dagster.spool import SpoolLog
+
+_TYPES = {"str": pl.String, "int": pl.Int64, "bool": pl.Boolean}
+
+
+@dataclass
+class Attempt:
+    """Stores what a function gives for an increment and accounts for it.
+
+    Attributes:
+        store: not open; it is opened for each chunk and closed again.
+        strict: rows of units that the increment does not have are an error, not left out.
+    """
+
+    store: MetadataStore
+    work: Work
+    increment: Increment
+    log: Logger
+    strict: bool = True
+    rows: int = 0
+    childless: int = 0
+    _written: SpoolLog = field(init=False)
+    _schema: Mapping[str, Any] = field(default_factory=dict)
+    _began: float = field(default_factory=time.monotonic)
+    _units: int = 0
+
+    def __post_init__(self) -> None:
+        self._written = self.increment.spool.log()
+
+    def write(self, frame: Any) -> int:
+        """Store one chunk. Returns how many rows.
+
+        Raises:
+            MetadataSchemaError: the rows do not fit; nothing of the chunk was stored.
+        """
+        plan = self.work.plan
+        todo = self.increment.provenance().to_native()
+        rows = with_provenance(plan, in_polars(frame), todo, strict=self.strict)
+        if not rows.height:
+            return 0
+        with self.store.open("w") as opened:
+            stored = opened.write(plan.key, rows)
+        units = rows.select(plan.unit).unique()
+        self._written.add(units)
+        self._schema = rows.schema
+        self.rows, self._units = self.rows + stored, self._units + units.height
+        self._report_progress(stored)
+        return stored
+
+    def finish(self, policy: OrphanPolicy) -> WriteReceipt:
+        """Settle childless parents, deal with orphans, and say what was done."""
+        unit = list(self.work.plan.unit)
+        todo = self.increment.todo().to_native().select(unit)
+        written = self._written.read()
+        done = todo.head(0) if written is None else _cast(written, todo)
+        if self.work.plan.is_expansion:
+            done = pl.concat([done, self._settle(done)])
+        orphans = handle(self.store, self.work.feature, self.increment.orphaned, policy)
+        return WriteReceipt(
+            self.work.feature,
+            self.work.graph,
+            self._outcomes(done, orphans),
+            self.rows,
+            time.monotonic() - self._began,
+            self.childless,
+            policy_name(policy),
+            self.work.part,
+            self.work.run_id,
+            self.work.upstream_keys,
+        )
+
+    def _settle(self, written: pl.LazyFrame) -> pl.LazyFrame:
+        """Mark finished parents without any row, so that they are not offered again."""
+        unit = list(self.work.plan.unit)
+        finished = self.increment.finished().to_native().select(*unit, PROVENANCE_BY_FIELD)
+        empty: pl.DataFrame = finished.join(written, on=unit, how="anti").collect()
+        if empty.height:
+            with self.store.open("w") as opened:
+                none = pl.DataFrame(schema=self._columns(opened))
+                none = none.with_columns(empty[PROVENANCE_BY_FIELD].head(0))
+                opened.write(self.work.feature, none, empty_parents=empty)
+            self.childless = empty.height
+            self.log.info("%s: %d parents have no children", self.work.feature, empty.height)
+        return empty.lazy().select(unit)
+
+    def _columns(self, opened: MetadataStore) -> dict[str, Any]:
+        """The types of the id columns: as written, as stored, as declared."""
+        spec = self.work.plan.spec
+        known: dict[str, Any] = {
+            column: _TYPES.get(spec.columns.get(column, "str"), pl.String)
+            for column in spec.id_columns
+        }
+        known |= dict(
+            self.increment.todo().to_native().select(self.work.plan.unit).collect_schema()
+        )
+        if opened.has_feature(self.work.feature):
+            known |= opened.read(self.work.feature).head(0).collect("polars").to_native().schema
+        known |= self._schema
+        return {column: known[column] for column in spec.id_columns}
+
+    def _outcomes(self, done: pl.LazyFrame, orphans: int) -> dict[str, Outcome]:
+        counts, unit = self.increment.counts, list(self.work.plan.unit)
+        outcomes = {}
+        for status, frame in (("new", self.increment.new), ("stale", self.increment.stale)):
+            asked = length(frame)
+            both = frame.to_native().select(unit).join(done, on=unit, how="semi")
+            processed = length(nw.from_native(both))
+            found = max(counts[status], asked)
+            outcomes[status] = Outcome(found, processed, found - asked, asked - processed)
+        found = counts["orphaned"]
+        outcomes["orphaned"] = Outcome(found, orphans, max(found - orphans, 0))
+        return outcomes
+
+    def _report_progress(self, stored: int) -> None:
+        left = self.increment.size - self._units
+        rate = self._units / max(time.monotonic() - self._began, 1e-6)
+        self.log.info(
+            "%s: %d rows stored, %d of %d units left, %.1f units/s",
+            *(self.work.feature, stored, left, self.increment.size, rate),
+        )
+
+
+def _cast(units: pl.LazyFrame, like: pl.LazyFrame) -> pl.LazyFrame:
+    """Units with the id types of the increment: functions may give back narrower integers."""
+    return units.select(pl.col(name).cast(kind) for name, kind in like.collect_schema().items())

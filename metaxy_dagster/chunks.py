@@ -1,0 +1,87 @@
+"""What user functions give back: one frame, many, or none; made ready to be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+import narwhals as nw
+import polars as pl
+
+from metaxy_core import PROVENANCE_BY_FIELD, FeaturePlan, MetadataSchemaError
+
+Event = dg.AssetObservation | dg.AssetCheckResult
+_KNOWN = "metaxy_known"
+
+
+def items(feature: object, result: Any) -> Iterator[Any]:
+    """The frames and Dagster events that a function returned or yields, one by one.
+
+    Raises:
+        TypeError: something else came; names the feature.
+    """
+    if result is None:
+        return
+    if is_frame(result):
+        yield result
+        return
+    if not isinstance(result, Iterator | list | tuple):
+        raise _unknown(feature, result)
+    for item in result:
+        if isinstance(item, Event) or is_frame(item):
+            yield item
+        elif item is not None:
+            raise _unknown(feature, item)
+
+
+def is_frame(value: Any) -> bool:
+    """Whether Narwhals wraps it: Polars, pandas, PyArrow, Ibis, DuckDB and others."""
+    return isinstance(nw.from_native(value, pass_through=True), nw.DataFrame | nw.LazyFrame)
+
+
+def in_polars(frame: Any) -> pl.DataFrame:
+    """Any frame, computed, as a Polars one."""
+    wrapped = nw.from_native(frame)
+    native: pl.DataFrame = wrapped.lazy().collect("polars").to_native()
+    return native
+
+
+def with_provenance(
+    plan: FeaturePlan, rows: pl.DataFrame, todo: pl.LazyFrame, *, strict: bool
+) -> pl.DataFrame:
+    """Join `metaxy_provenance_by_field` to rows that lost it, by the unit's id columns.
+
+    Columns in `todo`: the unit and its provenance. Rows of other units are left out, or refused
+    where `strict`. Rows that have the column, or lack an id column, are given back as they are:
+    the store judges them.
+
+    Raises:
+        MetadataSchemaError: rows of units that the increment does not have.
+    """
+    unit = list(plan.unit)
+    if PROVENANCE_BY_FIELD in rows.columns or not set(unit) <= set(rows.columns):
+        return rows
+    casts = [pl.col(column).cast(rows.schema[column]) for column in unit]
+    known = todo.with_columns(*casts, pl.lit(value=True).alias(_KNOWN))
+    joined = rows.lazy().join(known, on=unit, how="left", maintain_order="left").collect()
+    foreign = joined.filter(pl.col(_KNOWN).is_null())
+    if strict and foreign.height:
+        raise MetadataSchemaError(
+            str(plan.key),
+            f"{foreign.height} of the {rows.height} rows given are not of the increment, such as "
+            f"{_shown(foreign, unit)}. Give rows of its units only, with the ids "
+            f"({', '.join(unit)}) as they came.",
+        )
+    return joined.filter(pl.col(_KNOWN)).drop(_KNOWN)
+
+
+def _shown(rows: pl.DataFrame, columns: Sequence[str]) -> str:
+    return ", ".join(str(row) for row in rows.select(columns).unique().head(3).rows())
+
+
+def _unknown(feature: object, value: Any) -> TypeError:
+    return TypeError(
+        f"The function of feature '{feature}' gave a {type(value).__name__}. It returns a frame, "
+        "yields frames (or AssetObservation, AssetCheckResult), or gives None."
+    )

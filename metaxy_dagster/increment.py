@@ -1,0 +1,270 @@
+"""What a feature has to do, kept in local files so that no connection is open meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+import narwhals as nw
+
+from metaxy_core import (
+    PROVENANCE_BY_FIELD,
+    FeatureGraph,
+    FeatureKey,
+    FeaturePlan,
+    Graph,
+    MetadataStore,
+    StoreUnavailableError,
+)
+from metaxy_dagster.options import RunOptions, Status
+from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.spool import Spool
+
+LazyFrame = nw.LazyFrame[Any]
+Part = Mapping[str, str | int | bool]
+
+
+@dataclass(frozen=True)
+class Work:
+    """Which of a feature's work is asked for.
+
+    Attributes:
+        graph: where the feature is declared.
+        samples: the expected samples of a root.
+        complete: whether `samples` is the whole world, so that what is missing is orphaned.
+        part: the columns, and their values, that samples of this part have.
+        run_id: the run; a forced run leaves out what it has already written.
+        upstream_keys: the assets of the parents, for the column lineage.
+    """
+
+    feature: FeatureKey
+    graph: Graph | FeatureGraph
+    samples: Any = None
+    complete: bool = True
+    part: Part = field(default_factory=dict)
+    options: RunOptions = field(default_factory=RunOptions)
+    run_id: str | None = None
+    upstream_keys: Mapping[FeatureKey, dg.AssetKey] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> FeaturePlan:
+        """What the feature's declaration means in the graph as it stands."""
+        return frozen(self.graph).plan(self.feature)
+
+
+@dataclass
+class Progress:
+    """How far the user's function has come with `iter_batches`.
+
+    Attributes:
+        batched: whether it was used at all.
+        finished: units of batches that the function has finished with.
+    """
+
+    batched: bool = False
+    finished: int = 0
+
+
+@dataclass(frozen=True)
+class Increment:
+    """New, stale and orphaned samples of a feature; lazy, valid until the step ends.
+
+    As `metaxy_core.LazyIncrement`, but read from local files: the store is closed, and memory
+    holds no more than you collect. Frames that you give back need the id columns. Where they lost
+    `metaxy_provenance_by_field`, it is joined back by the unit's ids.
+
+    Attributes:
+        new, stale: what this run is asked to do (see `RunOptions`), one row per unit: its id
+            columns, the parents' columns, the provenance to be written
+            (`metaxy_provenance_by_field`) and `metaxy_stale_fields`, the fields that differ.
+        orphaned: stored rows whose unit is not expected any more.
+        labels: one row per unit with its `metaxy_status`; what the counts are made from.
+    """
+
+    new: LazyFrame
+    stale: LazyFrame
+    orphaned: LazyFrame
+    labels: LazyFrame
+    plan: FeaturePlan
+    spool: Spool
+    read_inputs: Callable[[Any], LazyFrame]
+    progress: Progress = field(default_factory=Progress)
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Units found per status: new, stale, orphaned, waiting; not only those to do."""
+        found = self.labels.group_by("metaxy_status").agg(nw.len().alias("n")).collect("polars")
+        counted = dict(found.select("metaxy_status", "n").rows())
+        return {name: counted.get(name, 0) for name in ("new", "stale", "orphaned", "waiting")}
+
+    def todo(self) -> LazyFrame:
+        """New and stale units in one frame."""
+        return nw.concat([self.new, self.stale])
+
+    def inputs(self, parent: Any) -> LazyFrame:
+        """The rows of a parent that belong to the units to do, renamed, filtered and selected.
+
+        For an aggregation these are the members of each group. They are read when first asked
+        for, so ask before you yield the first frame.
+        """
+        return self.read_inputs(parent)
+
+    @cached_property
+    def size(self) -> int:
+        """How many units this run is asked to do."""
+        return length(self.new) + length(self.stale)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether this run has nothing to do."""
+        return self.size == 0
+
+    def iter_batches(self, size: int) -> Iterator[nw.DataFrame[Any]]:
+        """The units to do, `size` at a time, in memory over Polars.
+
+        1:N: a parent of a batch that you asked for the next one after, and that got no rows, is
+        settled as childless when the function ends.
+        """
+        self.progress.batched = True
+        todo = self.todo().to_native()
+        for start in range(0, self.size, size):
+            batch = todo.slice(start, size).collect()
+            yield nw.from_native(batch)
+            self.progress.finished = max(self.progress.finished, start + batch.height)
+
+    def finished(self) -> LazyFrame:
+        """The units the function is done with: of finished batches, else all."""
+        return self.todo().head(self.progress.finished) if self.progress.batched else self.todo()
+
+    def provenance(self) -> LazyFrame:
+        """The units to do with the provenance to be written, and no other column."""
+        return self.todo().select(*self.plan.unit, PROVENANCE_BY_FIELD)
+
+    def close(self) -> None:
+        """Remove the local files."""
+        self.spool.close()
+
+
+def resolve(store: MetaxyStore, work: Work) -> Increment:
+    """Find what a feature has to do; the store is open only meanwhile.
+
+    Raises:
+        FeatureNotFoundError: a required parent has never been materialised.
+        FilterError: `where` is not in the filter language, or no parent has its columns.
+        MetadataSchemaError: the samples do not fit the feature.
+    """
+    described = store.describe(graph=work.graph)
+    spool = Spool()
+    with _reading(described, create=work.samples is not None) as opened:
+        found = opened.resolve_update(work.feature, lazy=True, **asked(opened, work))
+        new, stale = _forced(opened, work) if work.options.force else (found.new, found.stale)
+        kept = _cut(work.options, spool, new, stale)
+        orphaned, labels = found.orphaned, found.labels
+        if not work.complete:
+            orphaned = orphaned.head(0)
+            labels = labels.filter(nw.col("metaxy_status") != "orphaned")
+        orphaned, labels = spool.keep(orphaned), spool.keep(labels)
+    inputs = _Inputs(described, work, spool, nw.concat(kept))
+    return Increment(*kept, orphaned, labels, work.plan, spool, inputs)
+
+
+def asked(opened: MetadataStore, work: Work) -> dict[str, Any]:
+    """The arguments of `resolve_update` that some work means."""
+    filters: list[Any] = [*part_filters(work.part)]
+    if work.samples is not None and not opened.has_feature(work.feature):
+        # Nothing is stored, so nothing of another part is; the part's column may not be either.
+        filters = []
+    if work.options.where:
+        filters.append(work.options.where)
+    return {"samples": work.samples, "global_filters": filters}
+
+
+def part_filters(part: Part) -> Sequence[nw.Expr]:
+    """The predicates that choose a part's rows."""
+    return [nw.col(column) == value for column, value in part.items()]
+
+
+def frozen(graph: Graph | FeatureGraph) -> Graph:
+    """The features as they stand."""
+    return graph.freeze() if isinstance(graph, FeatureGraph) else graph
+
+
+def length(frame: LazyFrame) -> int:
+    """How many rows a frame has."""
+    return int(frame.select(nw.len().alias("n")).collect("polars")["n"][0])
+
+
+def _reading(store: MetadataStore, *, create: bool) -> Any:
+    """Open for reading; a store that does not exist yet is made where samples come from outside."""
+    if create:
+        try:
+            with store.open("r"):
+                pass
+        except StoreUnavailableError as error:
+            if error.reason != "missing":
+                raise
+            with store.open("w"):
+                pass
+    return store.open("r")
+
+
+def _forced(opened: MetadataStore, work: Work) -> tuple[LazyFrame, LazyFrame]:
+    """Everything expected, as new where nothing is stored and as stale where something is."""
+    everything = opened.resolve_update(
+        work.feature, lazy=True, skip_comparison=True, **asked(opened, work)
+    )
+    if not opened.has_feature(work.feature):
+        return everything.new, everything.stale
+    unit = list(work.plan.unit)
+    stored = opened.read(work.feature, allow_fallback=False)
+    mine = stored.filter(nw.col("metaxy_materialization_id") == (work.run_id or ""))
+    bring = opened.backend.load if work.samples is None else _to_polars
+    known, written = (bring(rows.select(*unit).unique(unit, keep="any")) for rows in (stored, mine))
+    left = everything.new.join(written, on=unit, how="anti")
+    return left.join(known, on=unit, how="anti"), left.join(known, on=unit, how="semi")
+
+
+def _to_polars(frame: LazyFrame) -> LazyFrame:
+    return frame.collect("polars").lazy()
+
+
+def _cut(
+    options: RunOptions, spool: Spool, new: LazyFrame, stale: LazyFrame
+) -> tuple[LazyFrame, LazyFrame]:
+    """Keep what the options ask for: the new ones first, up to the limit."""
+    limit = options.limit
+    kept = []
+    for status, frame in ((Status.new, new), (Status.stale, stale)):
+        wanted = frame if status in (options.only or Status) else frame.head(0)
+        kept.append(spool.keep(wanted if limit is None else wanted.head(limit)))
+        limit = None if limit is None else limit - length(kept[-1])
+    return kept[0], kept[1]
+
+
+@dataclass
+class _Inputs:
+    """The parents' rows of the units to do; each parent is read once, when first asked for."""
+
+    store: MetadataStore
+    work: Work
+    spool: Spool
+    todo: LazyFrame
+    kept: dict[FeatureKey, LazyFrame] = field(default_factory=dict)
+
+    def __call__(self, parent: Any) -> LazyFrame:
+        edge = self.work.plan.edge_to(FeatureKey.of(parent))
+        key = edge.parent.key
+        if key not in self.kept:
+            with self.store.open("r") as opened:
+                found = opened.resolve_update(
+                    self.work.feature,
+                    lazy=True,
+                    skip_comparison=self.work.options.force,
+                    **asked(opened, self.work),
+                )
+                self.kept[key] = self.spool.keep(found.inputs(key))
+        units = self.todo.select(*edge.on).unique(list(edge.on), keep="any")
+        return self.kept[key].join(units, on=list(edge.on), how="semi")

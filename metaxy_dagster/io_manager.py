@@ -1,0 +1,177 @@
+"""The IO manager: stores and reports outputs, loads stored features in the type asked for.
+
+Dagster reads the annotation of `store` itself, so this module has no postponed annotations.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import ibis
+import narwhals as nw
+import polars as pl
+from pydantic import Field, PrivateAttr
+
+from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph
+from metaxy_dagster.chunks import in_polars, is_frame, items
+from metaxy_dagster.increment import LazyFrame, Work, frozen, part_filters, resolve
+from metaxy_dagster.metadata import FEATURE, PART
+from metaxy_dagster.orphans import POLICIES, check_policy, handle, policy_name
+from metaxy_dagster.receipt import Outcome, WriteReceipt
+from metaxy_dagster.report import report
+from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.samples import SampleFeed
+from metaxy_dagster.spool import Spool
+
+INCREMENT_OF = "metaxy/increment_of"
+
+_LOADED: Mapping[Any, Callable[[LazyFrame], Any]] = {
+    nw.LazyFrame: lambda rows: rows,
+    nw.DataFrame: lambda rows: rows.collect("polars"),
+    pl.LazyFrame: lambda rows: rows.to_native(),
+    pl.DataFrame: lambda rows: rows.to_native().collect(),
+    ibis.Table: lambda rows: ibis.memtable(rows.to_native().collect().to_arrow()),
+}
+"""How to give stored rows, per annotation of the parameter."""
+
+_VERSIONS: Mapping[str, dict[str, Any]] = {
+    "stored": {},
+    "current": {"feature_version": "current"},
+    "all": {"with_feature_history": True},
+}
+
+
+class MetaxyIOManager(dg.ConfigurableIOManager):
+    """Stores what assets return as rows of features, and loads features for assets.
+
+    An asset is matched to its feature by its metadata `metaxy/feature`, else by its key. Outputs
+    may be a frame, an iterator of frames (each durable before the next is computed), a
+    `WriteReceipt` (already written) or None; all are reported with data version and metadata.
+
+    Inputs are `nw.LazyFrame` unless annotated as `nw.DataFrame`, `pl.DataFrame`, `pl.LazyFrame`,
+    `ibis.Table` or, with `AssetIn(metadata={"metaxy/increment_of": "example/crop"})`,
+    `Increment`. Further metadata of the `AssetIn`: `columns`, a list of names, and `versions`,
+    `"current"` (rows of the current feature version only) or `"all"` (the last of every one).
+    What is loaded is kept in local files until the step ends; no connection stays open.
+    """
+
+    store: dg.ResourceDependency[MetaxyStore]
+    preview_rows: int = Field(default=5, ge=0, description="Rows shown per materialisation.")
+    row_count: bool = Field(default=True, description="Show the number of rows.")
+    orphans: str = Field(
+        default="report",
+        description=f"For assets without @feature_asset: {', '.join(POLICIES)}.",
+    )
+
+    _spools: list[Spool] = PrivateAttr(default_factory=list)
+
+    def __init__(self, **fields: Any) -> None:
+        fields.setdefault("store", MetaxyStore())
+        super().__init__(**fields)
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Store the output, set the asset's data version and say what is stored."""
+        receipt = obj if isinstance(obj, WriteReceipt) else self._written(context, obj)
+        described = report(
+            self.store, receipt, preview_rows=self.preview_rows, row_count=self.row_count
+        )
+        context.add_output_metadata(described.metadata)
+        # No public way leads from an IO manager to the data version.
+        version = dg.DataVersion(described.data_version)
+        context.step_context.set_data_version(context.asset_key, version)
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """Load a feature, or an increment, as the parameter's annotation says.
+
+        Raises:
+            FeatureNotFoundError: the feature has never been materialised.
+            TypeError: the annotation is none of those above.
+        """
+        asked = context.definition_metadata or {}
+        wanted = context.dagster_type.typing_type
+        if INCREMENT_OF in asked:
+            feature = FeatureKey.of(asked[INCREMENT_OF])
+            increment = resolve(self.store, Work(feature, self._graph()))
+            self._spools.append(increment.spool)
+            return increment
+        load = _LOADED.get(
+            getattr(wanted, "__origin__", wanted) if wanted is not Any else nw.LazyFrame
+        )
+        if load is None:
+            raise TypeError(
+                f"Input {context.name!r} is annotated as {wanted}, which MetaxyIOManager does not "
+                f"load. It loads: {', '.join(f'{t.__module__}.{t.__name__}' for t in _LOADED)}."
+            )
+        return load(self._read(context, asked))
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Remove the local files of what was loaded."""
+        for spool in self._spools:
+            spool.close()
+
+    def _read(self, context: dg.InputContext, asked: Mapping[str, Any]) -> LazyFrame:
+        upstream = context.upstream_output
+        declared = (upstream.definition_metadata if upstream else None) or {}
+        feature = self._feature(declared, context.asset_key)
+        columns: Sequence[str] | None = asked.get("columns")
+        versions = asked.get("versions", "stored")
+        if versions not in _VERSIONS:
+            raise ValueError(
+                f"Input {context.name!r}: versions={versions!r} is none of {', '.join(_VERSIONS)}."
+            )
+        spool = Spool()
+        self._spools.append(spool)
+        with self.store.open("r", graph=self._graph()) as opened:
+            filters = part_filters(_json(declared.get(PART)))
+            rows = opened.read(feature, filters=filters, **_VERSIONS[versions])
+            return spool.keep(rows if columns is None else rows.select(*columns))
+
+    def _written(self, context: dg.OutputContext, obj: Any) -> WriteReceipt:
+        """Store what an asset that is not made by `feature_asset` returned."""
+        declared = context.definition_metadata or {}
+        feature = self._feature(declared, context.asset_key)
+        work = Work(feature, self._graph(), part=_json(declared.get(PART)), run_id=context.run_id)
+        frames = (item for item in items(feature, obj) if is_frame(item))
+        policy = check_policy(feature, self.orphans)
+        if work.plan.spec.is_root:
+            feed = SampleFeed(self.store, work, context.log)
+            for frame in frames:
+                feed.write(frame)
+            return feed.finish(policy)
+        rows, orphaned, handled = 0, 0, 0
+        for frame in frames:
+            with self.store.open("w", context.run_id, graph=work.graph) as opened:
+                rows += opened.write(feature, in_polars(frame))
+        if obj is not None:
+            rest = resolve(self.store, work)
+            orphaned = rest.counts["orphaned"]
+            described = self.store.describe(graph=work.graph, run_id=context.run_id)
+            handled = handle(described, feature, rest.orphaned, policy)
+            rest.close()
+        outcomes = {"orphaned": Outcome(orphaned, handled, orphaned - handled)}
+        return WriteReceipt(
+            feature,
+            work.graph,
+            outcomes,
+            rows,
+            orphans=policy_name(policy),
+            part=work.part,
+            run_id=context.run_id,
+        )
+
+    def _graph(self) -> Graph | FeatureGraph:
+        return self.store.bound_graph or active_graph()
+
+    def _feature(self, declared: Mapping[str, Any], key: dg.AssetKey) -> FeatureKey:
+        """The feature of an asset.
+
+        Raises:
+            UnknownParentError: the graph has no such feature.
+        """
+        named = declared.get(FEATURE)
+        text = getattr(named, "value", named) or list(key.path)
+        return frozen(self._graph())[text].key
+
+
+def _json(value: Any) -> dict[str, Any]:
+    return dict(getattr(value, "value", value) or {})

@@ -1,0 +1,202 @@
+"""A feature asset's compute step: resolve, compute, store chunk by chunk, hand to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import dagster as dg
+
+from metaxy_core import FeatureGraph, FeatureKey, FeaturePlan, Graph
+from metaxy_dagster.attempt import Attempt
+from metaxy_dagster.chunks import in_polars, is_frame, items
+from metaxy_dagster.increment import Increment, Part, Work, frozen, resolve
+from metaxy_dagster.metadata import event_tags, increment_table
+from metaxy_dagster.options import RunOptions, options_of
+from metaxy_dagster.orphans import OrphanPolicy
+from metaxy_dagster.parameters import Parameters
+from metaxy_dagster.receipt import Outcome, WriteReceipt
+from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.samples import SampleFeed, check_part
+
+Guard = Callable[[dg.AssetExecutionContext, FeaturePlan], None]
+"""Called before anything is computed; raises, best `dg.Failure(allow_retries=False)`, to refuse."""
+
+OnEmpty = Literal["materialize", "skip"]
+Steps = Generator[Any, None, WriteReceipt | None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about a feature's asset that is decided at definition time.
+
+    Attributes:
+        graph: where the feature is declared, as it stands when the asset runs.
+        key: the asset.
+        upstream_keys: the assets of the feature's parents.
+        samples: of a root: the function that lists the samples.
+        complete: whether listed samples are the whole world.
+        record: record the graph in the store when the asset has run.
+    """
+
+    feature: FeatureKey
+    graph: Graph | FeatureGraph
+    key: dg.AssetKey
+    upstream_keys: Mapping[FeatureKey, dg.AssetKey]
+    function: Parameters
+    samples: Parameters | None = None
+    complete: bool = True
+    part: Part = field(default_factory=dict)
+    orphans: OrphanPolicy = "report"
+    on_empty: OnEmpty = "materialize"
+    guard: Guard | None = None
+    record: bool = True
+
+    @property
+    def plan(self) -> FeaturePlan:
+        """What the feature's declaration means in the graph as it stands."""
+        return frozen(self.graph).plan(self.feature)
+
+    @property
+    def lists_samples(self) -> bool:
+        """Whether the function's frames are the samples themselves."""
+        return self.plan.spec.is_root and self.function.increment is None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One execution of the compute step: what Dagster provides."""
+
+    context: dg.AssetExecutionContext
+    store: MetaxyStore
+    config: Any
+    given: Mapping[str, Any]
+
+    @property
+    def options(self) -> RunOptions:
+        """The run options of the Launchpad."""
+        return options_of(self.config)
+
+    @property
+    def run_id(self) -> str:
+        """The id that is stamped on every row."""
+        return self.context.run.run_id
+
+    def call(self, function: Parameters, increment: Any = None) -> Any:
+        """Call a user's function with what it asks for."""
+        return function.call(self.context, increment, self.config, self.store, self.given)
+
+
+def run_feature(recipe: Recipe, step: Step) -> Iterator[Any]:
+    """Do a feature's work; yields what its asset yields to Dagster."""
+    if recipe.guard is not None:
+        recipe.guard(step.context, recipe.plan)
+    run = _list_samples if recipe.lists_samples else _compute
+    receipt = yield from run(recipe, step)
+    if receipt is None:
+        return
+    if recipe.record:
+        record_snapshot(recipe, step)
+    yield materialization(recipe, receipt)
+
+
+def materialization(recipe: Recipe, receipt: WriteReceipt) -> dg.MaterializeResult[Any]:
+    """The result for Dagster; its value goes to the IO manager, which reports it."""
+    tags = event_tags(frozen(recipe.graph), recipe.feature)
+    return dg.MaterializeResult(asset_key=recipe.key, value=receipt, tags=tags)
+
+
+def record_snapshot(recipe: Recipe, step: Step) -> None:
+    """Record the graph as the newest, where it is not yet."""
+    with step.store.open("w", step.run_id, graph=recipe.graph) as opened:
+        if opened.push():
+            version = opened.graph.snapshot_version[:8]
+            step.context.log.info("The graph has changed: recorded as snapshot %s", version)
+
+
+def work_of(recipe: Recipe, step: Step, samples: Any = None) -> Work:
+    """Which of the feature's work this run is asked to do."""
+    return Work(
+        recipe.feature,
+        recipe.graph,
+        samples,
+        recipe.complete,
+        recipe.part,
+        step.options,
+        step.run_id,
+        recipe.upstream_keys,
+    )
+
+
+def announce(step: Step, feature: FeatureKey, increment: Increment) -> None:
+    """Say in the log what was found and what this run does of it."""
+    found = ", ".join(f"{count} {name}" for name, count in increment.counts.items() if count)
+    step.context.log.info(
+        "%s: %s; this run processes %d", feature, found or "up to date", increment.size
+    )
+
+
+def observe_only(recipe: Recipe, step: Step, outcomes: Mapping[str, Outcome]) -> None:
+    """Tell what a dry run found, as an observation of the asset."""
+    counts = {f"metaxy/{name}": found.found for name, found in outcomes.items()}
+    metadata: dict[str, Any] = {
+        "metaxy/increment": increment_table(outcomes),
+        "metaxy/dry_run": True,
+        **counts,
+    }
+    step.context.log_event(dg.AssetObservation(recipe.key, metadata=metadata))
+
+
+def _compute(recipe: Recipe, step: Step) -> Steps:
+    samples = None if recipe.samples is None else in_polars(step.call(recipe.samples))
+    work = work_of(recipe, step, samples)
+    if samples is not None:
+        check_part(work, samples)
+    increment = resolve(step.store, work)
+    announce(step, recipe.feature, increment)
+    if step.options.dry_run:
+        observe_only(recipe, step, _found(increment))
+        increment.close()
+        return None
+    attempt = Attempt(
+        step.store.describe(graph=recipe.graph, run_id=step.run_id),
+        work,
+        increment,
+        step.context.log,
+        strict=recipe.function.increment is not None,
+    )
+    if not increment.is_empty:
+        for item in items(recipe.feature, step.call(recipe.function, increment)):
+            if is_frame(item):
+                attempt.write(item)
+            else:
+                yield item
+    receipt = attempt.finish(recipe.orphans)
+    skip = increment.is_empty and recipe.on_empty == "skip" and not step.context.retry_number
+    increment.close()
+    return None if skip else receipt
+
+
+def _list_samples(recipe: Recipe, step: Step) -> Steps:
+    feed = SampleFeed(step.store, work_of(recipe, step), step.context.log)
+    for item in items(recipe.feature, step.call(recipe.function)):
+        if is_frame(item):
+            feed.write(item)
+        else:
+            yield item
+    receipt = feed.finish(recipe.orphans)
+    if step.options.dry_run:
+        observe_only(recipe, step, receipt.outcomes)
+        return None
+    idle = not any(outcome.found for outcome in receipt.outcomes.values())
+    skip = idle and recipe.on_empty == "skip" and not step.context.retry_number
+    return None if skip else receipt
+
+
+def _found(increment: Increment) -> dict[str, Outcome]:
+    return {
+        name: Outcome(found, skipped=found)
+        for name, found in increment.counts.items()
+        if name != "waiting"
+    }

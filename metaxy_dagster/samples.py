@@ -1,0 +1,140 @@
+"""A root whose function lists the samples: what is new or changed is stored, frame by frame."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from logging import Logger
+from typing import Any
+
+import polars as pl
+
+from metaxy_core import PROVENANCE_BY_FIELD, MetadataSchemaError
+from metaxy_dagster.chunks import in_polars
+from metaxy_dagster.increment import Increment, Work, resolve
+from metaxy_dagster.orphans import OrphanPolicy, handle, policy_name
+from metaxy_dagster.receipt import Outcome, WriteReceipt
+from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.spool import Spool, SpoolLog
+
+
+@dataclass
+class SampleFeed:
+    """Compares listed samples with what is stored and stores the difference.
+
+    A frame is durable before the next is asked for. What no frame listed is orphaned, where the
+    frames are the whole world (`Work.complete`).
+    """
+
+    store: MetaxyStore
+    work: Work
+    log: Logger
+    rows: int = 0
+    _found: Counter[str] = field(default_factory=Counter)
+    _done: Counter[str] = field(default_factory=Counter)
+    _spool: Spool = field(default_factory=Spool)
+    _began: float = field(default_factory=time.monotonic)
+    _seen: SpoolLog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._seen = self._spool.log()
+
+    def write(self, frame: Any) -> int:
+        """Store the samples of one frame that are new or changed. Returns how many rows.
+
+        Raises:
+            MetadataSchemaError: the samples do not fit the feature, or the part.
+        """
+        samples = in_polars(frame)
+        check_part(self.work, samples)
+        increment = resolve(self.store, self._work(samples, complete=False))
+        self._seen.add(samples.select(self._compared(samples)))
+        self._found.update({name: increment.counts[name] for name in ("new", "stale")})
+        stored = self._store(increment) if not self.work.options.dry_run else 0
+        increment.close()
+        self.log.info(
+            "%s: %d samples listed, %d new or changed", self.work.feature, samples.height, stored
+        )
+        return stored
+
+    def finish(self, policy: OrphanPolicy) -> WriteReceipt:
+        """Deal with orphans and say what was done."""
+        orphaned, handled = 0, 0
+        seen = self._seen.read()
+        if self.work.complete and seen is not None:
+            ids = list(self.work.plan.spec.id_columns)
+            world = seen.unique(ids, keep="last").collect()
+            rest = resolve(self.store, replace(self._work(world, complete=True)))
+            orphaned = rest.counts["orphaned"]
+            if not self.work.options.dry_run:
+                described = self.store.describe(graph=self.work.graph, run_id=self.work.run_id)
+                handled = handle(described, self.work.feature, rest.orphaned, policy)
+            rest.close()
+        self._spool.close()
+        outcomes = {
+            name: Outcome(
+                max(found, self._done[name]), self._done[name], max(found - self._done[name], 0)
+            )
+            for name in ("new", "stale")
+            for found in [self._found[name]]
+        }
+        outcomes["orphaned"] = Outcome(orphaned, handled, orphaned - handled)
+        return WriteReceipt(
+            self.work.feature,
+            self.work.graph,
+            outcomes,
+            self.rows,
+            time.monotonic() - self._began,
+            orphans=policy_name(policy),
+            part=self.work.part,
+            run_id=self.work.run_id,
+            upstream_keys=self.work.upstream_keys,
+        )
+
+    def _work(self, samples: pl.DataFrame, *, complete: bool) -> Work:
+        options = self.work.options
+        if options.limit is not None:
+            left = max(options.limit - self._done.total(), 0)
+            options = options.model_copy(update={"limit": left})
+        return replace(self.work, samples=samples, complete=complete, options=options)
+
+    def _store(self, increment: Increment) -> int:
+        if increment.is_empty:
+            return 0
+        with self.store.open("w", self.work.run_id, graph=self.work.graph) as opened:
+            stored = opened.write(self.work.feature, increment.todo())
+        for name, frame in (("new", increment.new), ("stale", increment.stale)):
+            self._done[name] += frame.select("metaxy_stale_fields").collect().shape[0]
+        self.rows += stored
+        return stored
+
+    def _compared(self, samples: pl.DataFrame) -> list[str]:
+        """The columns that a comparison needs, so that what was seen is kept slim."""
+        spec = self.work.plan.spec
+        made_from = [column for columns in spec.provenance_from.values() for column in columns]
+        wanted = {*spec.id_columns, *made_from, *self.work.part, PROVENANCE_BY_FIELD}
+        if self.work.options.where:
+            return samples.columns
+        return [column for column in samples.columns if column in wanted]
+
+
+def check_part(work: Work, samples: pl.DataFrame) -> None:
+    """Refuse samples that belong to another part.
+
+    Raises:
+        MetadataSchemaError: names the column and the values found.
+    """
+    for column, value in work.part.items():
+        if column not in samples.columns:
+            raise MetadataSchemaError(
+                str(work.feature),
+                f"its part is {column} = {value!r}, but the rows have no {column}.",
+            )
+        others = samples.filter(pl.col(column).ne_missing(pl.lit(value)))
+        if others.height:
+            raise MetadataSchemaError(
+                str(work.feature),
+                f"{others.height} of the {samples.height} rows given are not of its part "
+                f"{column} = {value!r}, such as {column} = {others[column][0]!r}.",
+            )
