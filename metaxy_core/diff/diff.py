@@ -233,7 +233,7 @@ def _reasons(before: Graph, after: Graph, key: FeatureKey) -> tuple[str, ...]:
 def _identity(before: FeatureSpec, after: FeatureSpec) -> list[str]:
     if set(before.id_columns) == set(after.id_columns):
         return []
-    return [f"id columns: {_listed(before.id_columns)} -> {_listed(after.id_columns)}"]
+    return [f"id columns: {_listed(before.id_columns)} → {_listed(after.id_columns)}"]
 
 
 def _edges(before: FeaturePlan, after: FeaturePlan) -> list[str]:
@@ -244,12 +244,12 @@ def _edges(before: FeaturePlan, after: FeaturePlan) -> list[str]:
         if edge is None:
             continue
         if edge.kind is not new.kind:
-            found.append(f"lineage from {new.parent.key}: {edge.kind} -> {new.kind}")
+            found.append(f"lineage from {new.parent.key}: {edge.kind} → {new.kind}")
         elif set(edge.on) != set(new.on):
-            found.append(f"joined to {new.parent.key} on {_listed(edge.on)} -> {_listed(new.on)}")
+            found.append(f"joined to {new.parent.key} on {_listed(edge.on)} → {_listed(new.on)}")
     same_ids = set(before.spec.id_columns) == set(after.spec.id_columns)
     if same_ids and not found and set(before.unit) != set(after.unit):
-        found.append(f"unit: {_listed(before.unit)} -> {_listed(after.unit)}")
+        found.append(f"unit: {_listed(before.unit)} → {_listed(after.unit)}")
     return found
 
 

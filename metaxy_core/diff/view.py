@@ -158,9 +158,7 @@ class GraphView:
         """
         if isinstance(shown, Graph):
             view = _view(diff(shown, shown))
-            return replace(
-                view, before=None, nodes=tuple(replace(node, before=None) for node in view.nodes)
-            )
+            return replace(view, before=None, nodes=tuple(map(_alone, view.nodes)))
         return _view(shown)
 
 
@@ -213,6 +211,11 @@ def _view(shown: GraphDiff) -> GraphView:
         nodes,
         tuple(edge for one in shown.features.values() for edge in _edges(shown, one.key)),
     )
+
+
+def _alone(node: NodeView) -> NodeView:
+    fields = (replace(field, before=None, code_before=None) for field in node.fields)
+    return replace(node, before=None, fields=tuple(fields))
 
 
 def _node(shown: GraphDiff, one: FeatureDiff, spared: bool) -> NodeView:

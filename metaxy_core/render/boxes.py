@@ -77,7 +77,7 @@ def rows(node: NodeView, coming: Sequence[EdgeView]) -> list[Row]:
         written.append(Row((Text(note, 10.0, LOOKS[Status.REMOVED].ink),), height=15.0))
     if node.declaration:
         paths = ", ".join(change.path for change in node.declaration)
-        note = elide(f"declared otherwise: {one_line(paths)}", _LIMITS["note"])
+        note = f"declared otherwise: {elide(one_line(paths), _LIMITS['note'] - 20)}"
         written.append(Row((Text(note, 10.0, look.ink),), height=15.0))
     chosen, left_out = _chosen(node.fields)
     for index, field in enumerate(chosen):

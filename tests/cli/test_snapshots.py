@@ -1,0 +1,51 @@
+import json
+
+from metaxy_core import Graph, GraphSnapshot
+
+
+def test_a_graph_is_recorded_once(here):
+    first, second = here.run("push"), here.run("push")
+    assert (first.code, second.code) == (0, 0)
+    assert first.out.startswith("Recorded ")
+    assert "(3 features)" in first.out
+    assert "is already the newest" in second.out
+
+
+def test_push_as_json(here):
+    ran = json.loads(here.run("push", "--format", "json").out)
+    assert [(one["recorded"], one["features"]) for one in ran] == [(True, 3)]
+
+
+def test_history_is_newest_first(here):
+    here.run("push")
+    here.declare(code=2)
+    here.run("graph", "push")
+    rows = json.loads(here.run("graph", "history", "--format", "json").out)
+    latest = GraphSnapshot.from_json(here.run("graph", "snapshot").out)
+    assert len(rows) == 2
+    assert rows[0]["version"] == latest.version
+    assert rows[0]["recorded_at"].endswith("+00:00")
+
+
+def test_history_needs_no_features(here):
+    here.run("push")
+    here.configure('store = "meta.duckdb"\n')
+    assert here.run("graph", "history").out.splitlines()[0].split() == [
+        "version", "recorded", "at", "features", "project",
+    ]  # fmt: skip
+
+
+def test_a_store_without_history_says_how_to_begin_one(here):
+    from metaxy_core import DuckDBMetadataStore
+
+    with DuckDBMetadataStore("meta.duckdb", graph=Graph()).open("w"):
+        pass
+    ran = here.run("graph", "history")
+    assert (ran.code, ran.out) == (0, "No graph is recorded; `metaxy push` records one.\n")
+
+
+def test_a_snapshot_goes_into_a_file(here):
+    ran = here.run("graph", "snapshot", "--output", "graph.json")
+    assert (ran.code, ran.out, ran.err) == (0, "", "Wrote graph.json\n")
+    text = (here.path / "graph.json").read_text()
+    assert len(GraphSnapshot.from_json(text).graph) == 3
