@@ -1,4 +1,10 @@
-"""A metadata layer for multimodal data: exactly the affected samples run again."""
+"""A metadata layer for multimodal data: exactly the affected samples run again.
+
+Declarations are imported at once; stores, which bring engines with them, at their first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from metaxy_core.ambient import active_graph, use_graph
 from metaxy_core.columns import (
@@ -29,9 +35,11 @@ from metaxy_core.spec import (
     LineageRelationship,
     SpecialFieldDep,
 )
-from metaxy_core.store import Increment, LazyIncrement, MetadataStore
-from metaxy_core.store.fingerprint import Fingerprint
-from metaxy_core.store.stores import DuckDBMetadataStore, InMemoryMetadataStore
+
+if TYPE_CHECKING:
+    from metaxy_core.store import Increment, LazyIncrement, MetadataStore
+    from metaxy_core.store.fingerprint import Fingerprint
+    from metaxy_core.store.stores import DuckDBMetadataStore, InMemoryMetadataStore
 
 __all__ = [
     "DATA_VERSION_BY_FIELD",
@@ -71,3 +79,18 @@ __all__ = [
     "active_graph",
     "use_graph",
 ]
+
+_AT_FIRST_USE = {
+    "DuckDBMetadataStore": "metaxy_core.store.stores",
+    "Fingerprint": "metaxy_core.store.fingerprint",
+    "InMemoryMetadataStore": "metaxy_core.store.stores",
+    "Increment": "metaxy_core.store",
+    "LazyIncrement": "metaxy_core.store",
+    "MetadataStore": "metaxy_core.store",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _AT_FIRST_USE:
+        return getattr(import_module(_AT_FIRST_USE[name]), name)
+    raise AttributeError(f"module 'metaxy_core' has no attribute {name!r}")

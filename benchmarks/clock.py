@@ -1,0 +1,34 @@
+"""Timing: the median of several runs, alternating where two things are compared."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall-clock seconds of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def median(work: Callable[[], object], runs: int = 7, warm: int = 1) -> float:
+    """The median of `runs` calls, after `warm` calls that do not count."""
+    for _ in range(warm):
+        work()
+    return statistics.median(seconds(work) for _ in range(runs))
+
+
+def paired(
+    ours: Callable[[], object], theirs: Callable[[], object], runs: int = 5
+) -> tuple[float, float, float]:
+    """Medians of both, and the median of the ratios ours / theirs, pair by pair."""
+    ours(), theirs()
+    pairs = [(seconds(ours), seconds(theirs)) for _ in range(runs)]
+    return (
+        statistics.median(one for one, _ in pairs),
+        statistics.median(other for _, other in pairs),
+        statistics.median(one / other for one, other in pairs),
+    )
