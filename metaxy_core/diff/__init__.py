@@ -11,6 +11,7 @@ from metaxy_core.diff.diff import (
     diff,
 )
 from metaxy_core.diff.impact import Affected, Impact, impact
+from metaxy_core.diff.surroundings import focus, neighbourhood
 from metaxy_core.diff.view import (
     DeclarationView,
     EdgeView,
@@ -18,8 +19,6 @@ from metaxy_core.diff.view import (
     GraphView,
     NodeView,
     Status,
-    focus,
-    neighbourhood,
 )
 
 __all__ = [

@@ -7,16 +7,14 @@ eight characters: a view is for eyes, `GraphDiff` has the full hashes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 from pydantic import JsonValue
 
 from metaxy_core.diff.diff import Change, FeatureDiff, FieldDiff, GraphDiff, diff
 from metaxy_core.diff.impact import impact
-from metaxy_core.errors import UnknownParentError
 from metaxy_core.graph import EdgePlan, Graph
 from metaxy_core.hashing import canonical_json
 from metaxy_core.keys import FeatureKey
@@ -160,46 +158,6 @@ class GraphView:
             view = _view(diff(shown, shown))
             return replace(view, before=None, nodes=tuple(map(_alone, view.nodes)))
         return _view(shown)
-
-
-def neighbourhood(view: GraphView, key: Any, hops: int = 1) -> GraphView:
-    """The part of a view within some hops of a feature, in both directions.
-
-    Raises:
-        UnknownParentError: the view has no such feature.
-
-    >>> from metaxy_core.spec import FeatureSpec
-    >>> chain = [FeatureSpec("a"), FeatureSpec("b", deps=["a"]), FeatureSpec("c", deps=["b"])]
-    >>> [node.key for node in neighbourhood(GraphView.of(Graph(chain)), "a").nodes]
-    ['a', 'b']
-    """
-    centre = str(FeatureKey.of(key))
-    if centre not in {node.key for node in view.nodes}:
-        raise UnknownParentError(f"There is no feature '{centre}' to draw the surroundings of.")
-    return _within(view, [centre], hops)
-
-
-def focus(view: GraphView) -> GraphView:
-    """The part of a diff that is worth looking at: all but the unchanged, and their neighbours."""
-    touched = [node.key for node in view.nodes if node.status is not Status.UNCHANGED]
-    return _within(view, touched, 1)
-
-
-def _within(view: GraphView, keys: Iterable[str], hops: int) -> GraphView:
-    kept = set(keys)
-    for _ in range(hops):
-        kept |= {
-            key
-            for edge in view.edges
-            if edge.source in kept or edge.target in kept
-            for key in (edge.source, edge.target)
-        }
-    return replace(
-        view,
-        nodes=tuple(node for node in view.nodes if node.key in kept),
-        edges=tuple(edge for edge in view.edges if edge.source in kept and edge.target in kept),
-        hidden=view.hidden + sum(node.key not in kept for node in view.nodes),
-    )
 
 
 def _view(shown: GraphDiff) -> GraphView:
