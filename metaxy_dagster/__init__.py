@@ -1,23 +1,34 @@
 """Feature graphs as Dagster assets: exactly the samples that need it run again."""
 
 from metaxy_dagster.assets import feature_asset
+from metaxy_dagster.factory import Built, build_feature_definitions
 from metaxy_dagster.increment import Increment
+from metaxy_dagster.increments import Increments
 from metaxy_dagster.io_manager import MetaxyIOManager
+from metaxy_dagster.multi_assets import multi_feature_asset
+from metaxy_dagster.observe import observe_features
 from metaxy_dagster.options import RunOptions
 from metaxy_dagster.parts import union_asset
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.specs import feature_specs
 from metaxy_dagster.translator import FeatureTranslator, FeatureTranslatorData
 
 __all__ = [
+    "Built",
     "FeatureTranslator",
     "FeatureTranslatorData",
     "Increment",
+    "Increments",
     "MetaxyIOManager",
     "MetaxyStore",
     "Outcome",
     "RunOptions",
     "WriteReceipt",
+    "build_feature_definitions",
     "feature_asset",
+    "feature_specs",
+    "multi_feature_asset",
+    "observe_features",
     "union_asset",
 ]

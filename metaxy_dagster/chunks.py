@@ -11,7 +11,6 @@ import polars as pl
 
 from metaxy_core import PROVENANCE_BY_FIELD, FeaturePlan, MetadataSchemaError
 
-Event = dg.AssetObservation | dg.AssetCheckResult
 _KNOWN = "metaxy_known"
 
 
@@ -29,10 +28,15 @@ def items(feature: object, result: Any) -> Iterator[Any]:
     if not isinstance(result, Iterator | list | tuple):
         raise _unknown(feature, result)
     for item in result:
-        if isinstance(item, Event) or is_frame(item):
+        if is_event(item) or is_frame(item):
             yield item
         elif item is not None:
             raise _unknown(feature, item)
+
+
+def is_event(value: Any) -> bool:
+    """Whether it is something to hand on to Dagster."""
+    return isinstance(value, dg.AssetObservation | dg.AssetCheckResult)
 
 
 def is_frame(value: Any) -> bool:

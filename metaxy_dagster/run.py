@@ -131,15 +131,15 @@ def work_of(recipe: Recipe, step: Step, samples: Any = None) -> Work:
 
 def announce(step: Step, feature: FeatureKey, increment: Increment) -> None:
     """Say in the log what was found and what this run does of it."""
-    found = ", ".join(f"{count} {name}" for name, count in increment.counts.items() if count)
+    counts = ", ".join(f"{count} {name}" for name, count in increment.counts.items() if count)
     step.context.log.info(
-        "%s: %s; this run processes %d", feature, found or "up to date", increment.size
+        "%s: %s; this run processes %d", feature, counts or "up to date", increment.size
     )
 
 
 def observe_only(recipe: Recipe, step: Step, outcomes: Mapping[str, Outcome]) -> None:
     """Tell what a dry run found, as an observation of the asset."""
-    counts = {f"metaxy/{name}": found.found for name, found in outcomes.items()}
+    counts = {f"metaxy/{name}": outcome.found for name, outcome in outcomes.items()}
     metadata: dict[str, Any] = {
         "metaxy/increment": increment_table(outcomes),
         "metaxy/dry_run": True,
@@ -156,7 +156,7 @@ def _compute(recipe: Recipe, step: Step) -> Steps:
     increment = resolve(step.store, work)
     announce(step, recipe.feature, increment)
     if step.options.dry_run:
-        observe_only(recipe, step, _found(increment))
+        observe_only(recipe, step, found(increment))
         increment.close()
         return None
     attempt = Attempt(
@@ -194,9 +194,10 @@ def _list_samples(recipe: Recipe, step: Step) -> Steps:
     return None if skip else receipt
 
 
-def _found(increment: Increment) -> dict[str, Outcome]:
+def found(increment: Increment) -> dict[str, Outcome]:
+    """What was found, with nothing of it done."""
     return {
-        name: Outcome(found, skipped=found)
-        for name, found in increment.counts.items()
+        name: Outcome(count, skipped=count)
+        for name, count in increment.counts.items()
         if name != "waiting"
     }

@@ -1,0 +1,189 @@
+"""A whole feature graph as Dagster definitions, in one call."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from metaxy_core import DefinitionError, FeatureGraph, FeatureKey, Graph, active_graph
+from metaxy_dagster.arguments import IO_MANAGER_KEY, STORE_KEY
+from metaxy_dagster.assets import feature_asset
+from metaxy_dagster.increment import frozen
+from metaxy_dagster.io_manager import MetaxyIOManager
+from metaxy_dagster.jobs import cleanup_job, record_snapshot_job
+from metaxy_dagster.observe import observe_features
+from metaxy_dagster.orphans import OrphanPolicy
+from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.specs import feature_specs
+from metaxy_dagster.translator import FeatureTranslator, FeatureTranslatorData, Translation
+
+Compute = Callable[..., Any] | dg.AssetsDefinition
+
+
+@dataclass(frozen=True)
+class Built:
+    """The assets of a graph, for those who add checks and automation to them.
+
+    Attributes:
+        translation: the features as asset specs.
+        computed: the features that a function here computes.
+    """
+
+    store: MetaxyStore
+    translation: Translation
+    computed: Mapping[FeatureKey, dg.AssetsDefinition] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        """The features."""
+        return self.translation.graph
+
+
+ChecksOf = Callable[[Built], Iterable[dg.AssetChecksDefinition]]
+AutomationOf = Callable[[Built], Iterable[dg.SensorDefinition | dg.ScheduleDefinition]]
+
+
+def build_feature_definitions(
+    graph: Graph | FeatureGraph | str | Iterable[Any],
+    *,
+    store: MetaxyStore,
+    compute: Mapping[Any, Compute] | None = None,
+    observe: Iterable[Any] = (),
+    checks: ChecksOf | None = None,
+    automation: AutomationOf | None = None,
+    automation_condition: dg.AutomationCondition[Any] | None = None,
+    translator: FeatureTranslator | None = None,
+    partitions: Mapping[Any, dg.PartitionsDefinition[Any]] | None = None,
+    group: str | None = None,
+    pool: str | None = None,
+    orphans: OrphanPolicy = "report",
+    io_manager: MetaxyIOManager | None = None,
+) -> dg.Definitions:
+    """Definitions of every feature of a graph, ready to be merged with your own.
+
+    Args:
+        graph: a graph, feature classes, or a module or package that declares them.
+        store: the resource `metaxy`.
+        compute: feature to its function, as `feature_asset` takes it, or to the asset that
+            `feature_asset` or `multi_feature_asset` made; others become external assets.
+        observe: external features whose rows are observed, see `observe_features`.
+        checks: makes the checks of what was built.
+        automation: makes sensors and schedules for what was built.
+        automation_condition: of every asset with a plain function.
+        translator: decides keys, groups, kinds and so on.
+        partitions: partitions of a feature's asset.
+        group: of features whose translator gives none.
+        pool: of every asset with a plain function.
+        orphans: as `feature_asset`, for every plain function.
+        io_manager: the resource `metaxy_io`; by default one on `store`.
+
+    Returns:
+        assets; jobs `materialize_<group>`, `record_graph_snapshot` and `cleanup_orphans`;
+        resources `metaxy` and `metaxy_io`; what `checks` and `automation` make.
+
+    Raises:
+        DefinitionError: a feature is not in the graph, or a function does not fit its feature.
+
+    >>> from metaxy_core import FeatureSpec
+    >>> graph = FeatureGraph([FeatureSpec("video"), FeatureSpec("crop", deps=["video"])])
+    >>> defs = build_feature_definitions(
+    ...     graph, store=MetaxyStore.memory(), compute={"crop": lambda increment: increment.todo()}
+    ... )
+    >>> sorted(key.to_user_string() for key in defs.resolve_all_asset_keys())
+    ['crop', 'video']
+    """
+    features = _graph_of(graph)
+    chosen = _Grouped(translator or FeatureTranslator(), group)
+    assets = Translation(frozen(features), chosen, store.type)
+    arguments = {"pool": pool, "automation_condition": automation_condition}
+    given: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
+    by_partition = {assets.graph[key].key: found for key, found in (partitions or {}).items()}
+    computed: dict[FeatureKey, dg.AssetsDefinition] = {}
+    for named, how in (compute or {}).items():
+        feature = assets.graph[named].key
+        if isinstance(how, dg.AssetsDefinition):
+            if assets.spec(feature).key not in how.keys:
+                raise DefinitionError(
+                    f"Feature '{feature}': the asset given computes "
+                    f"{', '.join(key.to_user_string() for key in how.keys)}, not it."
+                )
+            computed[feature] = how
+            continue
+        own: dict[str, Any] = (
+            {"partitions_def": by_partition[feature]} if feature in by_partition else {}
+        )
+        make = feature_asset(
+            feature, graph=features, translation=assets, orphans=orphans, **given, **own
+        )
+        computed[feature] = make(how)
+    watched = [assets.graph[feature].key for feature in observe]
+    external = [key for key in assets.graph if key not in computed and key not in watched]
+    bound = store if store.bound_graph is not None else store.with_graph(features)
+    built = Built(bound, assets, computed)
+    unique = {id(made): made for made in computed.values()}
+    observed = observe_features(watched, translation=assets) if watched else []
+    return dg.Definitions(
+        assets=[*unique.values(), *feature_specs(external, translation=assets), *observed],
+        asset_checks=list(checks(built)) if checks else [],
+        sensors=_of_type(
+            dg.SensorDefinition, made := list(automation(built)) if automation else []
+        ),
+        schedules=_of_type(dg.ScheduleDefinition, made),
+        jobs=[*_jobs(computed), record_snapshot_job(assets), cleanup_job(assets)],
+        resources={STORE_KEY: bound, IO_MANAGER_KEY: io_manager or MetaxyIOManager(store=bound)},
+    )
+
+
+@dataclass
+class _Grouped(FeatureTranslator):
+    """A translator that puts what has no group into one."""
+
+    inner: FeatureTranslator
+    group: str | None
+
+    def get_asset_spec(self, data: FeatureTranslatorData) -> dg.AssetSpec:
+        spec = self.inner.get_asset_spec(data)
+        if spec.group_name is not None or self.group is None:
+            return spec
+        return spec.replace_attributes(group_name=self.group)
+
+    def get_asset_check_spec(
+        self, spec: dg.AssetCheckSpec, data: FeatureTranslatorData
+    ) -> dg.AssetCheckSpec | None:
+        return self.inner.get_asset_check_spec(spec, data)
+
+
+def _graph_of(source: Graph | FeatureGraph | str | Iterable[Any]) -> Graph | FeatureGraph:
+    """The graph meant: itself, of the features listed, or what a module declares."""
+    if isinstance(source, Graph | FeatureGraph):
+        return source
+    if isinstance(source, str):
+        module = importlib.import_module(source)
+        for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{source}."):
+            importlib.import_module(found.name)
+        return active_graph()
+    listed = FeatureGraph()
+    for feature in source:
+        listed.add(feature)
+    return listed
+
+
+def _jobs(computed: Mapping[FeatureKey, dg.AssetsDefinition]) -> list[Any]:
+    """A job per group that materialises its assets."""
+    groups: dict[str, set[dg.AssetKey]] = {}
+    for asset in computed.values():
+        for spec in asset.specs:
+            groups.setdefault(spec.group_name or "default", set()).add(spec.key)
+    return [
+        dg.define_asset_job(f"materialize_{name}", dg.AssetSelection.assets(*sorted(keys)))
+        for name, keys in sorted(groups.items())
+    ]
+
+
+def _of_type(kind: type, made: Iterable[Any]) -> list[Any]:
+    return [one for one in made if isinstance(one, kind)]

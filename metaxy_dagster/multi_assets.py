@@ -1,0 +1,200 @@
+"""Several features made by one function, each an asset of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from metaxy_core import DefinitionError, FeatureGraph, FeatureKey, Graph, active_graph
+from metaxy_dagster.arguments import IO_MANAGER_KEY, STORE_KEY, step_function, value_inputs
+from metaxy_dagster.attempt import Attempt
+from metaxy_dagster.chunks import in_polars, is_event
+from metaxy_dagster.increment import Increment, frozen, resolve
+from metaxy_dagster.increments import Increments
+from metaxy_dagster.orphans import OrphanPolicy, check_policy
+from metaxy_dagster.parameters import read_parameters, signature
+from metaxy_dagster.references import with_references
+from metaxy_dagster.run import (
+    Guard,
+    Recipe,
+    Step,
+    announce,
+    found,
+    materialization,
+    observe_only,
+    record_snapshot,
+    work_of,
+)
+from metaxy_dagster.samples import SampleFeed
+from metaxy_dagster.translator import FeatureTranslator, Translation
+
+
+def multi_feature_asset(
+    features: Sequence[Any],
+    *,
+    graph: Graph | FeatureGraph | None = None,
+    can_subset: bool = True,
+    orphans: OrphanPolicy = "report",
+    guard: Guard | None = None,
+    translator: FeatureTranslator | None = None,
+    translation: Translation | None = None,
+    store: str = STORE_KEY,
+    io_manager_key: str = IO_MANAGER_KEY,
+    **asset_arguments: Any,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Make a function the assets of several features.
+
+    The function's parameter annotated `Increments` (or named `increments`) gets the work of the
+    features selected in the run; it yields `(feature, frame)` pairs, each stored at once, or
+    returns a mapping of them. Everything else is as in `feature_asset`; of a root, the frames are
+    its samples.
+
+    Args:
+        can_subset: whether a run may select some of the features.
+        asset_arguments: any argument of `dg.multi_asset` but `specs`; it wins.
+
+    Raises:
+        DefinitionError: the graph does not have a feature, or the function does not fit.
+
+    >>> from metaxy_core import FeatureSpec
+    >>> specs = [FeatureSpec("frame"), FeatureSpec("box", deps=["frame"])]
+    >>> graph = FeatureGraph([*specs, FeatureSpec("mark", deps=["frame"])])
+    >>> @multi_feature_asset(["box", "mark"], graph=graph)
+    ... def detector(increments):
+    ...     for batch in increments.iter_batches(64):
+    ...         yield "box", batch
+    ...         yield "mark", batch
+    >>> sorted(key.to_user_string() for key in detector.keys)
+    ['box', 'mark']
+    """
+
+    def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        chosen = active_graph() if graph is None else graph
+        assets = translation or Translation(frozen(chosen), translator or FeatureTranslator())
+        wanted = {assets.graph[feature].key for feature in features}
+        keys = [key for key in assets.graph if key in wanted]
+        if len(keys) != len(features):
+            raise DefinitionError(f"The features of {function.__name__} are named twice.")
+        parameters = read_parameters(function, keys[0], Increments, "increments")
+        specs = {
+            key: with_references(assets.spec(key), function)
+            .with_io_manager_key(io_manager_key)
+            .replace_attributes(skippable=True)
+            for key in keys
+        }
+        recipes = [
+            Recipe(
+                key,
+                chosen,
+                specs[key].key,
+                assets.parents(key),
+                parameters,
+                orphans=check_policy(key, orphans),
+                guard=guard,
+            )
+            for key in keys
+        ]
+        parents = {
+            parent: key for recipe in recipes for parent, key in recipe.upstream_keys.items()
+        }
+        inputs = value_inputs(parameters, parents, io_manager_key)
+        options = "config_schema" not in asset_arguments
+        compute = step_function(
+            function,
+            signature([parameters], store, keys[0], options=options),
+            store,
+            lambda step: run_features(recipes, step),
+        )
+        defaults = {"name": function.__name__, "can_subset": can_subset, "ins": inputs}
+        made: dg.AssetsDefinition = dg.multi_asset(
+            specs=list(specs.values()), **{**defaults, **asset_arguments}
+        )(compute)
+        return made
+
+    return decorate
+
+
+def run_features(recipes: Sequence[Recipe], step: Step) -> Iterator[Any]:
+    """Do the work of the selected features; yields one result per feature, parents first."""
+    selected = {
+        recipe.feature: recipe
+        for recipe in recipes
+        if recipe.key in step.context.selected_asset_keys
+    }
+    for recipe in selected.values():
+        if recipe.guard is not None:
+            recipe.guard(step.context, recipe.plan)
+    writers = _Writers(selected, step)
+    if step.options.dry_run:
+        for recipe in selected.values():
+            if not recipe.plan.spec.is_root:
+                observe_only(recipe, step, found(writers.increment(recipe.feature)))
+        return
+    if writers.anything_to_do():
+        increments = Increments(writers.derived, writers.increment)
+        for item in _pairs(step.call(next(iter(selected.values())).function, increments)):
+            if is_event(item):
+                yield item
+                continue
+            feature, frame = item
+            key = FeatureKey.of(feature)
+            if key in selected:
+                writers[key].write(frame)
+            elif key not in {recipe.feature for recipe in recipes}:
+                raise TypeError(f"A frame was given for '{key}', which is not among the features.")
+    receipts = {key: writers[key].finish(recipe.orphans) for key, recipe in selected.items()}
+    for key, receipt in receipts.items():
+        record_snapshot(selected[key], step)
+        yield materialization(selected[key], receipt)
+
+
+class _Writers:
+    """Who stores the frames of each selected feature, made when first needed."""
+
+    def __init__(self, recipes: Mapping[FeatureKey, Recipe], step: Step) -> None:
+        self._recipes, self._step = recipes, step
+        self._made: dict[FeatureKey, Attempt | SampleFeed] = {}
+        self.derived = [key for key, recipe in recipes.items() if not recipe.plan.spec.is_root]
+
+    def __getitem__(self, feature: FeatureKey) -> Attempt | SampleFeed:
+        if feature not in self._made:
+            recipe, log = self._recipes[feature], self._step.context.log
+            work = work_of(recipe, self._step)
+            if recipe.plan.spec.is_root:
+                self._made[feature] = SampleFeed(self._step.store, work, log)
+            else:
+                increment = resolve(self._step.store, work)
+                announce(self._step, feature, increment)
+                store = self._step.store.describe(graph=work.graph, run_id=work.run_id)
+                self._made[feature] = Attempt(store, work, increment, log, strict=False)
+        return self._made[feature]
+
+    def increment(self, feature: FeatureKey) -> Increment:
+        """What a feature has to do."""
+        writer = self[feature]
+        assert isinstance(writer, Attempt)  # roots are not among the increments
+        return writer.increment
+
+    def anything_to_do(self) -> bool:
+        """Whether any feature has work; those above others first, as they may make more."""
+        if len(self.derived) < len(self._recipes):
+            return True
+        return any(not self.increment(feature).is_empty for feature in self.derived)
+
+
+def _pairs(result: Any) -> Iterator[Any]:
+    """The `(feature, frame)` pairs, and events, that a function gives."""
+    if result is None:
+        return
+    for item in result.items() if isinstance(result, Mapping) else result:
+        if is_event(item) or (isinstance(item, tuple) and len(item) == 2):
+            if not is_event(item) and item[1] is not None:
+                yield item[0], in_polars(item[1])
+            elif is_event(item):
+                yield item
+        else:
+            raise TypeError(
+                f"A {type(item).__name__} was given; yield pairs of a feature and its frame."
+            )

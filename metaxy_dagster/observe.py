@@ -1,0 +1,67 @@
+"""Features computed elsewhere, watched: their rows and their content, without computing them.
+
+Dagster reads the annotations of ops itself, so this module has no postponed ones.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph
+from metaxy_dagster.arguments import IO_MANAGER_KEY, STORE_KEY
+from metaxy_dagster.increment import frozen
+from metaxy_dagster.receipt import WriteReceipt
+from metaxy_dagster.report import report
+from metaxy_dagster.translator import FeatureTranslator, Translation
+
+
+def observe_features(
+    features: Iterable[Any],
+    *,
+    cron: str | None = None,
+    name: str = "observe_features",
+    graph: Graph | FeatureGraph | None = None,
+    translator: FeatureTranslator | None = None,
+    translation: Translation | None = None,
+    store: str = STORE_KEY,
+    io_manager_key: str = IO_MANAGER_KEY,
+) -> list[Any]:
+    """One observable asset per feature, and with `cron` a schedule that observes them all.
+
+    An observation carries the content's data version, the number of rows and the other metadata
+    of `MetaxyIOManager`.
+
+    Raises:
+        DefinitionError: the graph does not have a feature.
+    """
+    chosen = active_graph() if graph is None else graph
+    assets = translation or Translation(frozen(chosen), translator or FeatureTranslator())
+    keys = {assets.spec(assets.graph[one].key).key: assets.graph[one].key for one in features}
+    specs = [assets.spec(feature).with_io_manager_key(io_manager_key) for feature in keys.values()]
+
+    def observe(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        for key in sorted(context.selected_asset_keys):
+            yield _observation(getattr(context.resources, store), assets.graph, keys[key], key)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        made = dg.multi_observable_source_asset(
+            specs=specs, name=name, can_subset=True, required_resource_keys={store}
+        )(observe)
+    if cron is None:
+        return [made]
+    job = dg.define_asset_job(f"{name}_job", dg.AssetSelection.assets(*keys))
+    return [made, dg.ScheduleDefinition(name=f"{name}_schedule", cron_schedule=cron, job=job)]
+
+
+def _observation(
+    store: Any, graph: Graph, feature: FeatureKey, key: dg.AssetKey
+) -> dg.ObserveResult:
+    described = report(store, WriteReceipt(feature, graph), preview_rows=0)
+    return dg.ObserveResult(
+        asset_key=key,
+        metadata=described.metadata,
+        data_version=dg.DataVersion(described.data_version),
+    )
