@@ -54,16 +54,21 @@ def hard_delete(
     """Remove samples with all their rows, of every version; soft-deleted ones as well."""
     table = _own_table(store, plan)
     ids = list(plan.spec.id_columns)
-    last = last_rows(table, list(plan.unit))
+    deleted = last_rows(table, list(plan.unit)).filter(~nw.col(DELETED_AT).is_null())
     version = store.graph.versions[plan.key].feature
     stored = stored_with_marks(plan, table, version)
-    known = nw.concat([stored.select(*table.collect_schema().names()), last])
-    chosen = _chosen(store, plan, own_rows(plan, known), filters, samples)
+    known = own_rows(plan, nw.concat([stored.select(*table.collect_schema().names()), deleted]))
+    chosen = _chosen(store, plan, known, filters, samples)
     gone = chosen.select(*ids).unique(ids, keep="any").collect("polars")
     if not len(gone):
         return 0
+    # A unit of which nothing is left goes whole: its older rows must not come back.
+    left = known.join(chosen.select(*ids), on=ids, how="anti").collect("polars")
+    units = gone.lazy().select(*plan.unit).unique()
+    whole = units.join(left.lazy(), on=list(plan.unit), how="anti").collect("polars")
     with store.backend.commit():
         store.backend.delete(plan.key.to_table(), gone.lazy())
+        store.backend.delete(plan.key.to_table(), whole.lazy())
     return len(gone)
 
 

@@ -113,7 +113,7 @@ def _resolve_samples(store: MetadataStore, request: Request, engine: Engine) -> 
     samples = accept(plan, request.samples, store.scheme)
     wanted = [*request.filters.get(plan.key, ()), *request.global_filters]
     _check_filters(plan, request.filters.keys() - {plan.key})
-    asked = Comparison(request.stale_if, wanted, {}, request.skip_comparison)
+    asked = Comparison(request.stale_if, wanted, {}, request.skip_comparison, sampled=True)
     slim = samples.select(*plan.unit, *_provenances(plan), *_user_columns(plan, samples, wanted))
     given = engine.bring(slim.lazy())
     key = _key(store, request)
@@ -225,9 +225,8 @@ def _empty(store: MetadataStore, plan: FeaturePlan, samples: DataFrame | None = 
     types = {} if samples is None else dict(samples.schema)
     for edge in plan.edges:
         found = fallback.find(store, edge.parent.key)
-        if found is None:
-            continue
-        schema = found[1].collect_schema()
+        rows = _empty(store, store.graph.plan(edge.parent.key)) if found is None else found[1]
+        schema = rows.collect_schema()
         own = {renamed: name for name, renamed in edge.dep.rename.items()}
         types |= {c: schema[own.get(c, c)] for c in edge.on if own.get(c, c) in schema}
     columns = {

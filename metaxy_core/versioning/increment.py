@@ -40,12 +40,14 @@ class Comparison:
         target: run-time filters on the feature's own stored rows.
         parents: run-time filters on the parents, under each parent's own column names.
         skip: everything expected is new.
+        sampled: the expected units are the user's samples, which `target` has judged already.
     """
 
     stale_if: Sequence[Predicate] = ()
     target: Sequence[Predicate] = ()
     parents: Mapping[FeatureKey, Sequence[Predicate]] = field(default_factory=dict)
     skip: bool = False
+    sampled: bool = False
 
 
 def stored_units(plan: FeaturePlan, rows: LazyFrame, asked: Comparison) -> LazyFrame:
@@ -154,4 +156,4 @@ def _inside(
     target = (
         nw.when(is_stored).then(nw.col(STORED_INSIDE)).otherwise(reduce(and_, judged, nw.lit(True)))
     )
-    return parents & target
+    return parents & (is_expected | target if asked.sampled else target)
