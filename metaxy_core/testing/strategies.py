@@ -385,11 +385,17 @@ def _edge_changed(rng: random.Random, spec: FeatureSpec, declared: Declared) -> 
     old = spec.deps[at]
     other, _, found = _edge(rng, declared.graph[old.feature])
     name = rng.choice(("optional", "filters", "fields_mapping", "rename"))
-    value = not old.optional if name == "optional" else getattr(other, name)
+    value = getattr(other, name)
+    if name == "optional":
+        value = not old.optional
+    if name == "rename":
+        # The numbers trade places, or back; ids and groups keep their names.
+        number, second, _ = user_columns(declared.graph[old.feature])
+        value = {**old.rename, number: second, second: number}
+        if number in old.rename:
+            value = {c: new for c, new in old.rename.items() if c not in (number, second)}
     new = old.model_copy(update={name: value})
     kept = {text: declared.predicates[text] for text in old.filters}
-    if name == "rename" and old.filters:
-        return None
     return _with(spec, deps=(*spec.deps[:at], new, *spec.deps[at + 1 :])), kept | found
 
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from metaxy_core.errors import FeatureNotFoundError
 from metaxy_core.spec import FeatureSpec
-from metaxy_core.store import MetadataStore
+from metaxy_core.store import LazyIncrement, MetadataStore
 from metaxy_core.testing import (
     Cell,
     Choice,
@@ -135,8 +135,14 @@ class Machine:
             raise MismatchError(f"{key}: a required parent was never written") from None
         found = self._increment(key, filters, skip_comparison)
         columns = self.reference.unit_columns(key)
-        new, stale = _by_ids(found.new, columns), _by_ids(found.stale, columns)
-        orphaned = _by_ids(found.orphaned, self.world.specs[key].id_columns)
+        # Frames are computed only where the counts say that they have rows.
+        rows = {
+            status: getattr(found, status).collect("polars").rows(named=True) if count else []
+            for status, count in found.counts.items()
+            if status != "waiting"
+        }
+        new, stale = _by_ids(rows["new"], columns), _by_ids(rows["stale"], columns)
+        orphaned = _by_ids(rows["orphaned"], self.world.specs[key].id_columns)
         _same(f"{key} {asked}: new", set(result.new), set(new))
         _same(f"{key} {asked}: stale", set(result.stale), set(stale))
         _same(
@@ -159,7 +165,8 @@ class Machine:
             return
         spec = self.world.specs[key]
         stored = self.reference.read(key)
-        found = _by_ids(self.store.read(key).collect("polars"), spec.id_columns)
+        rows = self.store.read(key).collect("polars").rows(named=True)
+        found = _by_ids(rows, spec.id_columns)
         _same(f"{key}: read", set(stored), set(found))
         for ids, row in stored.items():
             _same(
@@ -200,13 +207,13 @@ class Machine:
 
     def _increment(
         self, key: str, filters: Mapping[str, Sequence[Predicate]] | None, skip: bool
-    ) -> Any:
+    ) -> LazyIncrement:
         texts = {
             other: [predicate.text for predicate in predicates]
             for other, predicates in (filters or {}).items()
         }
         return self.store.resolve_update(
-            key, samples=self._samples(key), filters=texts, skip_comparison=skip
+            key, samples=self._samples(key), filters=texts, skip_comparison=skip, lazy=True
         )
 
     def _samples(self, key: str) -> pl.DataFrame | None:
@@ -368,8 +375,7 @@ def _table(rows: Sequence[Mapping[str, Cell]], columns: Sequence[str]) -> pl.Dat
     )
 
 
-def _by_ids(frame: Any, columns: Sequence[str]) -> dict[Ids, dict[str, Any]]:
-    rows = list(frame.rows(named=True))
+def _by_ids(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> dict[Ids, dict[str, Any]]:
     found = {tuple(row[column] for column in columns): row for row in rows}
     if len(found) != len(rows):
         raise MismatchError(f"{columns} are there twice: {sorted(map(str, rows))}")
