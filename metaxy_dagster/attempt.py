@@ -92,25 +92,31 @@ class Attempt:
         unit = list(self.work.plan.unit)
         finished = self.increment.finished().to_native().select(*unit, PROVENANCE_BY_FIELD)
         empty: pl.DataFrame = finished.join(written, on=unit, how="anti").collect()
-        if empty.height:
-            with self.store.open("w") as opened:
-                none = pl.DataFrame(schema=self._columns(opened))
-                none = none.with_columns(empty[PROVENANCE_BY_FIELD].head(0))
-                opened.write(self.work.feature, none, empty_parents=empty)
-            self.childless = empty.height
-            self.log.info("%s: %d parents have no children", self.work.feature, empty.height)
+        if not empty.height:
+            return empty.lazy().select(unit)
+        with self.store.open("w") as opened:
+            types = self._id_types(opened)
+            if unknown := [column for column, kind in types.items() if kind is None]:
+                self.log.warning(
+                    "%s: %d parents have no children, but no child was ever written, so the type "
+                    "of %s is not known: they will be offered again. Declare it in the feature.",
+                    *(self.work.feature, empty.height, ", ".join(unknown)),
+                )
+                return empty.lazy().select(unit).head(0)
+            none = pl.DataFrame(schema=types).with_columns(empty[PROVENANCE_BY_FIELD].head(0))
+            opened.write(self.work.feature, none, empty_parents=empty)
+        self.childless = empty.height
+        self.log.info("%s: %d parents have no children", self.work.feature, empty.height)
         return empty.lazy().select(unit)
 
-    def _columns(self, opened: MetadataStore) -> dict[str, Any]:
-        """The types of the id columns: as written, as stored, as declared."""
+    def _id_types(self, opened: MetadataStore) -> dict[str, Any]:
+        """The types of the id columns: as written, as stored, as declared; None for unknown."""
         spec = self.work.plan.spec
         known: dict[str, Any] = {
-            column: _TYPES.get(spec.columns.get(column, "str"), pl.String)
-            for column in spec.id_columns
+            column: _TYPES.get(spec.columns.get(column, "")) for column in spec.id_columns
         }
-        known |= dict(
-            self.increment.todo().to_native().select(self.work.plan.unit).collect_schema()
-        )
+        units = self.increment.todo().to_native().select(self.work.plan.unit)
+        known |= dict(units.collect_schema())
         if opened.has_feature(self.work.feature):
             known |= opened.read(self.work.feature).head(0).collect("polars").to_native().schema
         known |= self._schema

@@ -45,8 +45,9 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
     """Stores what assets return as rows of features, and loads features for assets.
 
     An asset is matched to its feature by its metadata `metaxy/feature`, else by its key. Outputs
-    may be a frame, an iterator of frames (each durable before the next is computed), a
-    `WriteReceipt` (already written) or None; all are reported with data version and metadata.
+    may be a frame, an iterator of frames (each durable before the next is computed; a generator
+    is handed over as `dg.MaterializeResult(value=generator)`), a `WriteReceipt` (already written)
+    or None; all are reported with data version and metadata.
 
     Inputs are `nw.LazyFrame` unless annotated as `nw.DataFrame`, `pl.DataFrame`, `pl.LazyFrame`,
     `ibis.Table` or, with `AssetIn(metadata={"metaxy/increment_of": "example/crop"})`,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import dagster as dg
+import narwhals as nw
 
 import metaxy_core
 from metaxy_core import DefinitionError, FeatureKey
@@ -107,7 +108,10 @@ def read_parameters(
         elif _is_a(hint, dg.Config) and not _is_a(hint, dg.ConfigurableResource):
             config = (parameter.name, hint)
         else:
-            given[parameter.name] = parameter.replace(annotation=hint)
+            # Dagster refuses generic frames such as nw.LazyFrame[Any]; the class says it all.
+            frame = get_origin(hint) in (nw.DataFrame, nw.LazyFrame)
+            kind = get_origin(hint) if frame else hint
+            given[parameter.name] = parameter.replace(annotation=kind)
     return Parameters(function, context, increment, config, tuple(stores), given)
 
 
