@@ -1,0 +1,42 @@
+"""The examples in the README and the guides run, and do what they say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from metaxy_core import FeatureGraph, use_graph
+
+ROOT = Path(__file__).parent.parent
+
+
+def _python(page: str) -> str:
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.S | re.M)
+    assert blocks, f"{page} has no Python"
+    return "\n".join(blocks)
+
+
+@pytest.mark.slow
+def test_the_readmes_example_counts_what_it_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with use_graph(FeatureGraph()):
+        exec(compile(_python("README.md"), "README.md", "exec"), {"__name__": "readme"})
+    counted = [line for line in capsys.readouterr().out.splitlines() if line.startswith("counting")]
+    assert counted == ["counting ['a', 'b']", "counting ['b']"]
+
+
+def test_the_core_guide_runs():
+    exec(compile(_python("docs/core.md"), "docs/core.md", "exec"), {"__name__": "guide"})
+
+
+def test_every_link_in_the_docs_leads_somewhere():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", page.read_text())
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []
