@@ -17,9 +17,11 @@ from metaxy_core.columns import (
 from metaxy_core.errors import (
     DefinitionError,
     FeatureNotFoundError,
+    HashSchemeMismatchError,
     MetadataSchemaError,
     MetaxyError,
     StoreUnavailableError,
+    SystemDataNotFoundError,
 )
 from metaxy_core.feature import Feature
 from metaxy_core.graph import EdgePlan, FeatureGraph, FeaturePlan, Graph, GraphSnapshot
@@ -37,6 +39,12 @@ from metaxy_core.spec import (
 )
 
 if TYPE_CHECKING:
+    from metaxy_core.diff import Change, FeatureDiff, GraphDiff, GraphView, Severity, neighbourhood
+    from metaxy_core.diff import diff as diff_graphs
+    from metaxy_core.diff import impact as impact_of
+    from metaxy_core.render.markdown import render as render_markdown
+    from metaxy_core.render.mermaid import render as render_mermaid
+    from metaxy_core.render.svg import data_uri as svg_data_uri
     from metaxy_core.store import Increment, LazyIncrement, MetadataStore
     from metaxy_core.store.fingerprint import Fingerprint
     from metaxy_core.store.stores import DuckDBMetadataStore, InMemoryMetadataStore
@@ -47,11 +55,13 @@ __all__ = [
     "MATERIALIZATION_ID",
     "PROVENANCE_BY_FIELD",
     "STALE_FIELDS",
+    "Change",
     "DefinitionError",
     "DuckDBMetadataStore",
     "EdgePlan",
     "Feature",
     "FeatureDep",
+    "FeatureDiff",
     "FeatureGraph",
     "FeatureKey",
     "FeatureNotFoundError",
@@ -63,9 +73,12 @@ __all__ = [
     "FieldsMapping",
     "Fingerprint",
     "Graph",
+    "GraphDiff",
     "GraphSnapshot",
+    "GraphView",
     "HashAlgorithm",
     "HashScheme",
+    "HashSchemeMismatchError",
     "InMemoryMetadataStore",
     "Increment",
     "LazyIncrement",
@@ -74,23 +87,49 @@ __all__ = [
     "MetadataSchemaError",
     "MetadataStore",
     "MetaxyError",
+    "Severity",
     "SpecialFieldDep",
     "StoreUnavailableError",
+    "SystemDataNotFoundError",
     "active_graph",
+    "diff_graphs",
+    "impact_of",
+    "neighbourhood",
+    "render_markdown",
+    "render_mermaid",
+    "svg_data_uri",
     "use_graph",
 ]
 
 _AT_FIRST_USE = {
+    "Change": "metaxy_core.diff",
     "DuckDBMetadataStore": "metaxy_core.store.stores",
+    "FeatureDiff": "metaxy_core.diff",
     "Fingerprint": "metaxy_core.store.fingerprint",
+    "GraphDiff": "metaxy_core.diff",
+    "GraphView": "metaxy_core.diff",
     "InMemoryMetadataStore": "metaxy_core.store.stores",
     "Increment": "metaxy_core.store",
     "LazyIncrement": "metaxy_core.store",
     "MetadataStore": "metaxy_core.store",
+    "Severity": "metaxy_core.diff",
+    "neighbourhood": "metaxy_core.diff",
+}
+
+_RENAMED = {
+    # `metaxy_core.diff` and `metaxy_core.render` are packages.
+    "diff_graphs": ("metaxy_core.diff", "diff"),
+    "impact_of": ("metaxy_core.diff", "impact"),
+    "render_markdown": ("metaxy_core.render.markdown", "render"),
+    "render_mermaid": ("metaxy_core.render.mermaid", "render"),
+    "svg_data_uri": ("metaxy_core.render.svg", "data_uri"),
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _AT_FIRST_USE:
         return getattr(import_module(_AT_FIRST_USE[name]), name)
+    if name in _RENAMED:
+        module, attribute = _RENAMED[name]
+        return getattr(import_module(module), attribute)
     raise AttributeError(f"module 'metaxy_core' has no attribute {name!r}")
