@@ -38,6 +38,7 @@ def media_graph() -> FeatureGraph:
                 "ex/scene",
                 id_columns=["id", "n"],
                 fields=["cut"],
+                columns={"n": "int"},
                 deps=[FeatureDep("ex/crop", lineage=LineageRelationship.expansion())],
             ),
             FeatureSpec(
