@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,10 +17,10 @@ ENGINES: dict[str, Callable[..., MetadataStore]] = {
 
 
 @pytest.fixture(params=sorted(ENGINES))
-def make_store(request: pytest.FixtureRequest) -> Iterator[Open]:
+def make_store(request: pytest.FixtureRequest) -> Open:
     """Make stores of one engine; each engine in turn."""
 
     def make(graph: Any, **options: Any) -> MetadataStore:
         return ENGINES[request.param](graph=graph, **options)
 
-    yield make
+    return make

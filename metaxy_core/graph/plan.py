@@ -113,7 +113,9 @@ def plan_feature(spec: FeatureSpec, specs: Mapping[FeatureKey, FeatureSpec]) -> 
         _edge(spec, index, dep, specs[dep.feature], needed) for index, dep in enumerate(spec.deps)
     )
     joined = _join_order(spec, edges)
-    return FeaturePlan(spec, _unit(spec, joined), edges, joined, fields)
+    unit = _unit(spec, joined)
+    _check_selected(spec, unit, edges)
+    return FeaturePlan(spec, unit, edges, joined, fields)
 
 
 def _field_parents(
@@ -217,6 +219,23 @@ def _join_order(spec: FeatureSpec, edges: tuple[EdgePlan, ...]) -> tuple[EdgePla
                 f"{', '.join(edge.on)}. Make one of them required."
             )
     return (*joined, *optional)
+
+
+def _check_selected(spec: FeatureSpec, unit: tuple[str, ...], edges: tuple[EdgePlan, ...]) -> None:
+    """Refuse two edges that select one column; those that select nothing are renamed apart."""
+    taken = dict.fromkeys(unit, f"the id column of '{spec.key}'")
+    for edge in edges:
+        if edge.kind is LineageKind.AGGREGATION:
+            continue
+        for column in edge.dep.select or ():
+            if column in edge.ids:
+                continue
+            if column in taken:
+                raise EdgeError(
+                    f"Feature '{spec.key}': the edge to '{edge.parent.key}' selects {column!r}, "
+                    f"which is {taken[column]} already. Rename one of them."
+                )
+            taken[column] = f"selected from '{edge.parent.key}'"
 
 
 def _unit(spec: FeatureSpec, edges: tuple[EdgePlan, ...]) -> tuple[str, ...]:

@@ -54,13 +54,14 @@ class GraphSnapshot:
         """
         try:
             value: Any = json.loads(text)
-            features, version = value["features"], value["version"]
+            version: Any = value["version"]
+            specs = [FeatureSpec.model_validate(feature) for feature in value["features"]]
         except (ValueError, TypeError, KeyError) as error:
-            raise DefinitionError(f"This is not a graph snapshot: {error!r}") from error
-        snapshot = cls(Graph(FeatureSpec.model_validate(feature) for feature in features))
+            raise DefinitionError(f"This is not a graph snapshot: {error}") from error
+        snapshot = cls(Graph(specs))
         if snapshot.version != version:
             raise DefinitionError(
-                f"The snapshot says version {version[:8]}, but its features hash to "
+                f"The snapshot says version {version!s:.8}, but its features hash to "
                 f"{snapshot.version[:8]}: it was changed, or made by another formula."
             )
         return snapshot

@@ -36,8 +36,8 @@ class LazyIncrement:
 
         Columns: the unit's id columns, the parents' columns, the provenance to be written
         (`metaxy_provenance_by_field`) and `metaxy_stale_fields`: the fields that differ, all of
-        them for a new unit, NULL where only a staleness predicate holds. Write the rows back with
-        your own columns added.
+        them for a new unit, NULL where only a staleness predicate holds. An optional parent that
+        no store has gives no columns. Write the rows back with your own columns added.
         """
         return self._todo.filter(nw.col(STATUS) == "new").drop(STATUS)
 

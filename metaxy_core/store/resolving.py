@@ -29,7 +29,7 @@ from metaxy_core.store import fallback
 from metaxy_core.store.incoming import Rows, accept
 from metaxy_core.store.increment import LazyIncrement
 from metaxy_core.store.reading import complete, own_rows, shown, stored, stored_with_marks
-from metaxy_core.versioning import compare, edge_rows, expected_units, sampled_units
+from metaxy_core.versioning import check_edge, compare, edge_rows, expected_units, sampled_units
 from metaxy_core.versioning.increment import (
     NEW,
     ORPHANED,
@@ -91,7 +91,8 @@ def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
         asked = Comparison(
             request.stale_if, request.filters.get(plan.key, ()), filters, request.skip_comparison
         )
-        expected = expected_units(plan, rows, filters, store.scheme, engine.dialect)
+        nothing = engine.bring(_empty(store, plan))
+        expected = expected_units(plan, rows, filters, nothing, store.scheme, engine.dialect)
         return compare(plan, expected, stored_units(plan, own(), asked), asked)
 
     labels = engine.hold(labelled, key and ("labels", key))
@@ -182,22 +183,21 @@ def _engine(store: MetadataStore, request: Request) -> Engine:
 def _parent_tables(
     store: MetadataStore, plan: FeaturePlan, engine: Engine
 ) -> dict[FeatureKey, LazyFrame]:
-    """The whole tables of the parents, wherever they are, in one engine."""
+    """The whole tables of the parents, wherever they are, in one engine.
+
+    An optional parent that no store has is left out.
+    """
     tables = {}
     for edge in plan.edges:
         key = edge.parent.key
-        parent = store.graph.plan(key)
-        if edge.dep.optional:
-            found = fallback.find(store, key)
-            if found is None:
-                tables[key] = engine.bring(complete(parent, _empty(store, parent)))
-                continue
-        else:
-            found = fallback.locate(store, key)
-        where, table = found
-        rows = complete(parent, table)
-        foreign = where is not store or engine.dialect is not store.backend.dialect
-        tables[key] = engine.bring(rows) if foreign else rows
+        find = fallback.find if edge.dep.optional else fallback.locate
+        found = find(store, key)
+        if found is not None:
+            where, table = found
+            rows = complete(store.graph.plan(key), table)
+            check_edge(edge, rows.collect_schema())
+            foreign = where is not store or engine.dialect is not store.backend.dialect
+            tables[key] = engine.bring(rows) if foreign else rows
     return tables
 
 
@@ -240,7 +240,7 @@ def _filters_by_parent(request: Request, parents: Mapping[FeatureKey, LazyFrame]
     """Run-time filters per parent; a global filter goes to each parent that has its columns."""
     plan = request.plan
     schemas = {key: rows.collect_schema() for key, rows in parents.items()}
-    filters = {key: list(request.filters.get(key, ())) for key in parents}
+    filters = {edge.parent.key: [*request.filters.get(edge.parent.key, ())] for edge in plan.edges}
     _check_filters(plan, request.filters.keys() - filters.keys() - {plan.key})
     for predicate in request.global_filters:
         takers = [key for key, schema in schemas.items() if fits(predicate, schema)]
@@ -250,12 +250,12 @@ def _filters_by_parent(request: Request, parents: Mapping[FeatureKey, LazyFrame]
             )
         for key in takers:
             filters[key].append(predicate)
-    for key, found in filters.items():
-        for predicate in found:
-            if not fits(predicate, schemas[key]):
+    for key, schema in schemas.items():
+        for predicate in filters[key]:
+            if not fits(predicate, schema):
                 raise FilterError(
                     f"Feature '{plan.key}': '{key}' has not all columns of the filter "
-                    f"{predicate!r}. Its columns: {', '.join(schemas[key].names())}."
+                    f"{predicate!r}. Its columns: {', '.join(schema.names())}."
                 )
     return filters
 
@@ -298,7 +298,7 @@ def _todo(
     frame = todo
     taken = {*plan.unit}
     for edge in plan.edges:
-        if edge.kind is LineageKind.AGGREGATION:
+        if edge.kind is LineageKind.AGGREGATION or edge.parent.key not in tables:
             continue
         rows = _of_units(store, edge, tables[edge.parent.key], todo)
         rows = edge_rows(edge, rows)
@@ -358,6 +358,8 @@ def _inputs(
     edge: EdgePlan, parents: Mapping[FeatureKey, LazyFrame], labels: LazyFrame
 ) -> LazyFrame:
     todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
+    if edge.parent.key not in parents:
+        return todo.select(*edge.on).head(0)
     rows = edge_rows(edge, parents[edge.parent.key], keep=edge.on)
     units = todo.select(*edge.on).unique(list(edge.on), keep="any")
     return rows.join(units, on=list(edge.on), how="semi")

@@ -2,10 +2,11 @@
 
 from metaxy_core.versioning.increment import Comparison, compare
 from metaxy_core.versioning.provenance import with_provenance
-from metaxy_core.versioning.upstream import edge_rows, expected_units, sampled_units
+from metaxy_core.versioning.upstream import check_edge, edge_rows, expected_units, sampled_units
 
 __all__ = [
     "Comparison",
+    "check_edge",
     "compare",
     "edge_rows",
     "expected_units",

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import narwhals as nw
 
 from metaxy_core.columns import data_version_of, is_system, provenance_of
+from metaxy_core.errors import MetadataSchemaError
 from metaxy_core.frames.dialect import Dialect, LazyFrame
-from metaxy_core.frames.filters import Predicate, apply, everything
+from metaxy_core.frames.filters import Predicate, apply, everything, fits
 from metaxy_core.graph import EdgePlan, FeaturePlan
 from metaxy_core.hashing import SEPARATOR, HashScheme
 from metaxy_core.keys import FeatureKey
@@ -29,27 +30,34 @@ def expected_units(
     plan: FeaturePlan,
     rows: Mapping[FeatureKey, LazyFrame],
     inside: Mapping[FeatureKey, Sequence[Predicate]],
+    nothing: LazyFrame,
     scheme: HashScheme,
     dialect: Dialect,
 ) -> LazyFrame:
     """The units that should exist, and what each is made from.
 
     Args:
-        rows: the stored rows of each parent, under the parent's own column names.
+        rows: the stored rows of each parent, under the parent's own column names; an optional
+            parent that no store has is left out.
+        nothing: the feature's id columns without rows, for when no parent is there.
         inside: run-time filters per parent, under the parent's own column names.
 
     Columns out: the unit, `metaxy_provenance__<field>`, whether the unit waits for a parent, and
     whether it is inside the filters; one row per unit.
     """
-    first, *others = plan.joined
-    units = _of_edge(first, rows, inside, scheme, dialect)
-    full = first.dep.optional
-    known = set(first.on)
-    for edge in others:
+    there = [edge for edge in plan.joined if edge.parent.key in rows]
+    units, known, full = nothing.select(*plan.unit), set(plan.unit), True
+    for position, edge in enumerate(there):
         right = _of_edge(edge, rows, inside, scheme, dialect)
+        if position == 0:
+            units, known, full = right, set(edge.on), edge.dep.optional
+            continue
         on = [column for column in edge.on if column in known]
         known |= set(edge.on)
         units = _full(units, right, on) if full else _joined(units, right, on, edge)
+    for edge in plan.edges:
+        if edge not in there:
+            units = _without(edge, units)
     waiting = [nw.col(waiting_in(edge)) for edge in plan.edges]
     passed = [nw.col(inside_in(edge)) for edge in plan.edges if inside.get(edge.parent.key)]
     units = with_provenance(units, plan, scheme, dialect).with_columns(
@@ -77,6 +85,34 @@ def sampled_units(
     return units.select(*plan.unit, *_provenances(plan), WAITING, INSIDE, _true(EXPECTED)).unique(
         list(plan.unit), keep="any"
     )
+
+
+def check_edge(edge: EdgePlan, schema: Mapping[str, nw.dtypes.DType]) -> None:
+    """Refuse an edge that names columns which its parent's rows do not have.
+
+    Raises:
+        MetadataSchemaError: names the edge's part, the columns missing and those there.
+    """
+    own = {name: dtype for name, dtype in schema.items() if not is_system(name)}
+    seen = {edge.dep.rename.get(name, name): dtype for name, dtype in own.items()}
+    for part, columns, known in (
+        ("renames", edge.dep.rename, own),
+        ("selects", edge.dep.select or (), seen),
+        ("groups on", edge.on, seen),
+    ):
+        if missing := [column for column in columns if column not in known]:
+            raise MetadataSchemaError(
+                str(edge.parent.key),
+                f"an edge {part} {', '.join(missing)}, which its stored rows do not have. Their "
+                f"columns: {', '.join(known)}.",
+            )
+    for predicate in edge.dep.filters:
+        if not fits(predicate, seen):
+            raise MetadataSchemaError(
+                str(edge.parent.key),
+                f"an edge's filter {predicate!r} names columns which its stored rows do not have. "
+                f"Their columns: {', '.join(seen)}.",
+            )
 
 
 def edge_rows(edge: EdgePlan, rows: LazyFrame, keep: Sequence[str] = ()) -> LazyFrame:
@@ -114,6 +150,16 @@ def _of_edge(
         parent = _grouped(edge, parent, list(versions.values()), scheme, dialect)
     flags = (waiting_in(edge), inside_in(edge))
     return parent.select(*edge.on, *versions.values(), *flags, _true(present_in(edge)))
+
+
+def _without(edge: EdgePlan, units: LazyFrame) -> LazyFrame:
+    """Units that have nothing of an optional parent."""
+    texts = [nw.lit(None).cast(nw.String()).alias(data_version_in(edge, f)) for f in edge.fields]
+    flags = [
+        nw.lit(None).cast(nw.Boolean()).alias(name)
+        for name in (present_in(edge), inside_in(edge), waiting_in(edge))
+    ]
+    return units.with_columns(*texts, *flags)
 
 
 def _grouped(

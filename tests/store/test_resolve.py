@@ -1,0 +1,145 @@
+"""What resolve_update() is asked and answers beyond the known mistakes."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from metaxy_core.errors import (
+    FeatureNotFoundError,
+    FilterError,
+    MetadataSchemaError,
+    VersioningEngineMismatchError,
+)
+from tests.builders import NOTHING, aggregation, edge, feature, graph, rows, said, settle
+
+
+def test_a_root_without_samples_says_what_it_needs(make_store):
+    with make_store(graph(feature("a"))) as store:
+        with pytest.raises(ValueError, match=r"'a' is a root.*samples=.*\(id\)"):
+            store.resolve_update("a")
+
+
+def test_a_parent_in_no_store_names_the_stores_tried(make_store):
+    features = graph(feature("a"), feature("b", "a"))
+    with make_store(features, fallback_stores=[make_store(features, name="prod")]) as store:
+        with pytest.raises(FeatureNotFoundError, match="prod"):
+            store.resolve_update("b")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"filters": "size > 3"},
+        {"select": ["size"]},
+        {"rename": {"size": "s"}},
+        {"lineage": aggregation(["id"]), "select": ["size"]},
+    ],
+)
+def test_an_optional_parent_that_no_store_has_is_empty(make_store, how):
+    features = graph(feature("a"), feature("b"), feature("c", "a", edge("b", optional=True, **how)))
+    with make_store(features) as store:
+        settle(store, "a", samples=rows({"id": ["x"]}))
+        assert said(settle(store, "c"))["new"] == ["x"]
+        settle(store, "b", samples=rows({"id": ["x"], "size": [9]}))
+        assert said(settle(store, "c"))["stale"] == ["x"]
+        assert said(store.resolve_update("c")) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"filters": "nope > 3"}, "filter 'nope > 3' names columns"),
+        ({"select": ["nope"]}, "selects nope"),
+        ({"rename": {"nope": "x"}}, "renames nope"),
+    ],
+)
+def test_an_edge_that_names_unknown_columns_is_a_clear_error(make_store, how, message):
+    with make_store(graph(feature("a"), feature("b", edge("a", **how)))) as store:
+        settle(store, "a", samples=rows({"id": ["x"], "size": [1]}))
+        with pytest.raises(MetadataSchemaError, match=f"{message}.*columns: id, size"):
+            store.resolve_update("b")
+
+
+def test_a_filter_over_unknown_columns_names_the_known_ones(make_store):
+    with make_store(graph(feature("a"), feature("b", "a"))) as store:
+        settle(store, "a", samples=rows({"id": ["x"], "size": [1]}))
+        with pytest.raises(FilterError, match="Its columns: .*size"):
+            store.resolve_update("b", filters={"a": "nope = 1"})
+        with pytest.raises(FilterError, match="no parent has the columns"):
+            store.resolve_update("b", global_filters=["nope = 1"])
+        with pytest.raises(FilterError, match="neither the feature nor a parent"):
+            store.resolve_update("b", filters={"c": "id = 'x'"})
+
+
+def test_unknown_arguments_are_errors(make_store):
+    with make_store(graph(feature("a"))) as store, pytest.raises(TypeError, match="sample"):
+        store.resolve_update("a", sample=1)
+
+
+def test_static_filters_select_and_rename_apply_in_that_order(make_store):
+    how = {"rename": {"size": "bytes"}, "filters": "bytes > 3", "select": ["bytes"]}
+    with make_store(graph(feature("a"), feature("b", edge("a", **how)))) as store:
+        settle(store, "a", samples=rows({"id": ["x", "y"], "size": [1, 9], "path": ["p", "q"]}))
+        found = store.resolve_update("b").new.drop(
+            "metaxy_stale_fields", "metaxy_provenance_by_field"
+        )
+        assert found.rows(named=True) == [{"id": "y", "bytes": 9}]
+
+
+def test_staleness_predicates_offer_stored_samples_again_without_naming_fields(make_store):
+    with make_store(graph(feature("a"), feature("b", "a"))) as store:
+        settle(store, "a", samples=rows({"id": ["x", "y"]}))
+        todo = store.resolve_update("b").todo().to_native()
+        store.write(
+            "b", todo.with_columns(score=pl.Series([0.1 if i == "x" else 0.9 for i in todo["id"]]))
+        )
+        stale = store.resolve_update("b", staleness_predicates=["score < 0.5"]).stale
+        assert stale["id"].to_list() == ["x"]
+        assert stale["metaxy_stale_fields"].to_list() in ([None], [[]])
+
+
+def test_skip_comparison_offers_everything_expected_as_new(make_store):
+    with make_store(graph(feature("a"), feature("b", "a"))) as store:
+        settle(store, "a", samples=rows({"id": ["x"]}))
+        settle(store, "b")
+        assert said(store.resolve_update("b", skip_comparison=True))["new"] == ["x"]
+
+
+def test_lazy_increments_count_without_fetching_and_collect_to_the_same(make_store):
+    with make_store(graph(feature("a"), feature("b", "a"))) as store:
+        settle(store, "a", samples=rows({"id": ["x", "y"]}))
+        lazy = store.resolve_update("b", lazy=True)
+        assert lazy.counts == {"new": 2, "stale": 0, "orphaned": 0, "waiting": 0}
+        assert said(lazy.collect()) == said(store.resolve_update("b"))
+
+
+def test_every_versioning_engine_gives_the_same(make_store):
+    features = graph(feature("a", fields=["f", "g"]), feature("b", "a", fields=["f", "g"]))
+    with make_store(features) as store:
+        settle(store, "a", samples=rows({"id": ["x", "y"]}, fields=("f", "g")))
+        found = [
+            sorted(store.resolve_update("b", versioning_engine=engine).new.select(
+                "id", "metaxy_provenance_by_field").rows(), key=str)
+            for engine in ("auto", "native", "polars")
+        ]  # fmt: skip
+        assert found[0] == found[1] == found[2]
+
+
+def test_the_native_engine_refuses_samples_from_elsewhere():
+    from metaxy_core import DuckDBMetadataStore
+
+    with DuckDBMetadataStore(graph=graph(feature("a"))) as store:
+        with pytest.raises(VersioningEngineMismatchError, match="polars"):
+            store.resolve_update("a", samples=rows({"id": ["x"]}), versioning_engine="native")
+
+
+def test_integer_and_boolean_ids_are_grouped_and_joined_alike(make_store):
+    features = graph(
+        feature("a", ids=["n", "flag"]),
+        feature("b", edge("a", lineage=aggregation(["flag"])), ids="flag"),
+    )
+    with make_store(features) as store:
+        settle(store, "a", samples=rows({"n": [1, 2, -3], "flag": [True, True, False]}))
+        assert said(settle(store, "b"), "flag")["new"] == [False, True]
+        assert said(store.resolve_update("b"), "flag") == NOTHING
