@@ -1,6 +1,7 @@
 """Feature graphs as Dagster assets: exactly the samples that need it run again."""
 
 from metaxy_dagster.assets import feature_asset
+from metaxy_dagster.checks import feature_checks
 from metaxy_dagster.factory import Built, build_feature_definitions
 from metaxy_dagster.increment import Increment
 from metaxy_dagster.increments import Increments
@@ -27,6 +28,7 @@ __all__ = [
     "WriteReceipt",
     "build_feature_definitions",
     "feature_asset",
+    "feature_checks",
     "feature_specs",
     "multi_feature_asset",
     "observe_features",

@@ -1,0 +1,136 @@
+"""How much a feature has to do, and whether anything moved since that was last asked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from metaxy_core import (
+    FeatureKey,
+    FeatureNotFoundError,
+    Graph,
+    MetadataStore,
+    StoreUnavailableError,
+)
+from metaxy_dagster.increment import Part, part_filters
+from metaxy_dagster.resource import MetaxyStore
+
+_DATA_VERSION = "dagster/data_version"
+ROOTS = "The samples of a root are known only when it runs."
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Units per status that a run of the feature would find.
+
+    Attributes:
+        waiting: units that wait for a parent to run again, see `metaxy_core.Increment.waiting`.
+        reason: why nothing could be counted, in words; empty where it was.
+    """
+
+    new: int = 0
+    stale: int = 0
+    orphaned: int = 0
+    waiting: int = 0
+    reason: str = ""
+
+    @property
+    def todo(self) -> int:
+        """New and stale units."""
+        return self.new + self.stale
+
+    @property
+    def said(self) -> str:
+        """The counts in words."""
+        counts = {"new": self.new, "stale": self.stale, "orphaned": self.orphaned}
+        counts["waiting"] = self.waiting
+        found = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        return self.reason or found or "nothing to do"
+
+
+def count(opened: MetadataStore, feature: FeatureKey, part: Part | None = None) -> Pending:
+    """Count what a feature has to do, in the database.
+
+    A root, and a feature whose parents were never materialised, has nothing that can be counted;
+    the reason says so.
+    """
+    if opened.graph[feature].is_root:
+        return Pending(reason=ROOTS)
+    filters = part_filters(part or {})
+    try:
+        found = opened.resolve_update(feature, lazy=True, global_filters=filters).counts
+    except FeatureNotFoundError as error:
+        return Pending(reason=f"Its parent {error.feature} was never materialised.")
+    return Pending(found["new"], found["stale"], found["orphaned"], found["waiting"])
+
+
+def look(
+    store: MetaxyStore, graph: Graph, feature: FeatureKey, part: Part | None = None
+) -> Pending:
+    """Open the store for a moment and count; a store that does not exist yet has nothing.
+
+    Raises:
+        StoreUnavailableError: it cannot be opened now, see `is_locked`.
+    """
+    try:
+        with store.open("r", graph=graph) as opened:
+            return count(opened, feature, part)
+    except StoreUnavailableError as error:
+        if error.reason != "missing":
+            raise
+        return Pending(reason="The store does not exist yet.")
+
+
+def is_locked(error: StoreUnavailableError) -> bool:
+    """Whether another process has the file just now, so that asking later will do."""
+    return error.reason == "locked"
+
+
+def impatient(store: MetaxyStore, seconds: float = 2.0) -> MetaxyStore:
+    """The store, waiting no longer than this for other processes: a tick has little time."""
+    if store.lock_timeout <= seconds:
+        return store
+    return store.model_copy(update={"lock_timeout": seconds})
+
+
+def position(
+    instance: dg.DagsterInstance,
+    graph: Graph,
+    feature: FeatureKey,
+    key: dg.AssetKey,
+    parents: Iterable[dg.AssetKey],
+) -> str | None:
+    """What decides whether counting again can give another answer; no store is asked.
+
+    It is made from the feature's declaration and the data versions that Dagster knows of the
+    asset and its parents. None where it does not know a parent: somebody else may have written.
+    """
+    keys = [key, *sorted(parents)]
+    records = {record.asset_entry.asset_key: record for record in instance.get_asset_records(keys)}
+    texts = [graph.versions[feature].definition, graph.versions[feature].feature]
+    for one in keys:
+        version = _data_version(records.get(one))
+        if version is None and one != key:
+            return None
+        texts.append(version or "")
+    return hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:16]
+
+
+def _data_version(record: dg.AssetRecord | None) -> str | None:
+    """The data version of an asset's latest event."""
+    if record is None:
+        return None
+    entry = record.asset_entry
+    made = entry.last_materialization.asset_materialization if entry.last_materialization else None
+    if made is not None:
+        return _version(made.tags, entry.last_materialization_storage_id)
+    seen = entry.last_observation.asset_observation if entry.last_observation else None
+    return _version(seen.tags, entry.last_observation_storage_id) if seen is not None else None
+
+
+def _version(tags: Mapping[str, str] | None, event: int | None) -> str:
+    # Events of other code may have no data version: every one is a change then.
+    return (tags or {}).get(_DATA_VERSION, f"event {event}")
