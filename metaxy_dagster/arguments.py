@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureKey
-from metaxy_dagster.parameters import Parameters
+from metaxy_dagster.parameters import Parameters, is_resource
 from metaxy_dagster.run import Step
 
 STORE_KEY = "metaxy"
@@ -50,13 +50,8 @@ def value_inputs(
     return {
         name: dg.AssetIn(named[name], input_manager_key=io_manager_key)
         for name, parameter in function.given.items()
-        if name in named and not _is_resource(parameter.annotation)
+        if name in named and not is_resource(parameter.annotation)
     }
-
-
-def _is_resource(hint: Any) -> bool:
-    is_class = inspect.isclass(hint) and issubclass(hint, dg.ConfigurableResource)
-    return is_class or hasattr(hint, "__metadata__")
 
 
 def merged_arguments(

@@ -11,6 +11,7 @@ from metaxy_core import DefinitionError, FeatureGraph, FeatureKey, Graph, active
 from metaxy_dagster.arguments import IO_MANAGER_KEY, STORE_KEY, step_function, value_inputs
 from metaxy_dagster.attempt import Attempt
 from metaxy_dagster.chunks import in_polars, is_event
+from metaxy_dagster.guard import GuardLevel, guard_of
 from metaxy_dagster.increment import Increment, frozen, resolve
 from metaxy_dagster.increments import Increments
 from metaxy_dagster.orphans import OrphanPolicy, check_policy
@@ -37,7 +38,7 @@ def multi_feature_asset(
     graph: Graph | FeatureGraph | None = None,
     can_subset: bool = True,
     orphans: OrphanPolicy = "report",
-    guard: Guard | None = None,
+    guard: GuardLevel | Guard | None = None,
     translator: FeatureTranslator | None = None,
     translation: Translation | None = None,
     store: str = STORE_KEY,
@@ -76,7 +77,7 @@ def multi_feature_asset(
         wanted = {assets.graph[feature].key for feature in features}
         keys = [key for key in assets.graph if key in wanted]
         if len(keys) != len(features):
-            raise DefinitionError(f"The features of {function.__name__} are named twice.")
+            raise DefinitionError(f"A feature is named twice: {', '.join(map(str, features))}.")
         parameters = read_parameters(function, keys[0], Increments, "increments")
         specs = {
             key: with_references(assets.spec(key), function)
@@ -92,7 +93,7 @@ def multi_feature_asset(
                 assets.parents(key),
                 parameters,
                 orphans=check_policy(key, orphans),
-                guard=guard,
+                guard=guard_of(guard, chosen, store),
             )
             for key in keys
         ]
@@ -107,7 +108,9 @@ def multi_feature_asset(
             store,
             lambda step: run_features(recipes, step),
         )
-        defaults = {"name": function.__name__, "can_subset": can_subset, "ins": inputs}
+        named = getattr(function, "__name__", "")
+        name = named if named.isidentifier() else "__".join(key.to_table() for key in keys)
+        defaults = {"name": name, "can_subset": can_subset, "ins": inputs}
         made: dg.AssetsDefinition = dg.multi_asset(
             specs=list(specs.values()), **{**defaults, **asset_arguments}
         )(compute)
@@ -124,7 +127,7 @@ def run_features(recipes: Sequence[Recipe], step: Step) -> Iterator[Any]:
         if recipe.key in step.context.selected_asset_keys
     }
     for recipe in selected.values():
-        if recipe.guard is not None:
+        if recipe.guard is not None and not step.options.dry_run:
             recipe.guard(step.context, recipe.plan)
     writers = _Writers(selected, step)
     if step.options.dry_run:

@@ -38,12 +38,16 @@ def observe_features(
     """
     chosen = active_graph() if graph is None else graph
     assets = translation or Translation(frozen(chosen), translator or FeatureTranslator())
-    keys = {assets.spec(assets.graph[one].key).key: assets.graph[one].key for one in features}
-    specs = [assets.spec(feature).with_io_manager_key(io_manager_key) for feature in keys.values()]
+    named = {assets.graph[one].key for one in features}
+    # Dagster wants observations parents first.
+    wanted = [feature for feature in assets.graph if feature in named]
+    specs = [assets.spec(feature).with_io_manager_key(io_manager_key) for feature in wanted]
 
     def observe(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        for key in sorted(context.selected_asset_keys):
-            yield _observation(getattr(context.resources, store), assets.graph, keys[key], key)
+        opened_by = getattr(context.resources, store)
+        for feature in wanted:
+            if (key := assets.spec(feature).key) in context.selected_asset_keys:
+                yield _observation(opened_by, assets.graph, feature, key)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
@@ -52,7 +56,9 @@ def observe_features(
         )(observe)
     if cron is None:
         return [made]
-    job = dg.define_asset_job(f"{name}_job", dg.AssetSelection.assets(*keys))
+    job = dg.define_asset_job(
+        f"{name}_job", dg.AssetSelection.assets(*(spec.key for spec in specs))
+    )
     return [made, dg.ScheduleDefinition(name=f"{name}_schedule", cron_schedule=cron, job=job)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ class Parameters:
         increment: the name of the one that gets the increment.
         config: name and class of the one that gets the config.
         stores: those annotated `MetaxyStore`, which get the asset's store.
-        given: those that Dagster provides: resources and upstream values.
+        given: those that Dagster provides: resources and upstream values. Others with a default
+            keep it.
     """
 
     function: Callable[..., Any]
@@ -80,7 +82,7 @@ def read_parameters(
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise DefinitionError(f"{where} is asynchronous; feature functions are plain ones.")
     try:
-        hints = get_type_hints(function, include_extras=True)
+        hints = get_type_hints(_annotated(function), include_extras=True)
     except NameError as error:
         raise DefinitionError(
             f"{where} has an annotation that cannot be resolved ({error}). Import its type at the "
@@ -107,7 +109,7 @@ def read_parameters(
             stores.append(parameter.name)
         elif _is_a(hint, dg.Config) and not _is_a(hint, dg.ConfigurableResource):
             config = (parameter.name, hint)
-        else:
+        elif parameter.default is parameter.empty or is_resource(hint):
             # Dagster refuses generic frames such as nw.LazyFrame[Any]; the class says it all.
             frame = get_origin(hint) in (nw.DataFrame, nw.LazyFrame)
             kind = get_origin(hint) if frame else hint
@@ -157,8 +159,20 @@ def _parameter(name: str, annotation: Any) -> inspect.Parameter:
     return inspect.Parameter(name, kind, annotation=annotation)
 
 
+def is_resource(hint: Any) -> bool:
+    """Whether Dagster provides a resource for such an annotation."""
+    return _is_a(hint, dg.ConfigurableResource) or hasattr(hint, "__metadata__")
+
+
 def _is_a(hint: Any, kind: type) -> bool:
     return inspect.isclass(hint) and issubclass(hint, kind)
+
+
+def _annotated(function: Any) -> Any:
+    """What carries the annotations: of a partial the function, of an object its `__call__`."""
+    if isinstance(function, functools.partial):
+        return _annotated(function.func)
+    return function if inspect.isroutine(function) else type(function).__call__
 
 
 def _name(function: Any) -> str:

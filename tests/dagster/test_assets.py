@@ -1,5 +1,6 @@
 """@feature_asset: what the function is given, what is stored, what the event says."""
 
+import functools
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -80,6 +81,20 @@ class TestParameters:
 
         run([listing(graph, ABC), crop], store)
         assert len(rows(store, "ex/crop")) == 3
+
+    def test_partials_and_objects_are_functions_too(
+        self, graph: FeatureGraph, store: MetaxyStore
+    ) -> None:
+        def crop(increment: Increment, size: int) -> Any:
+            return increment.todo().with_columns(size=nw.lit(size))
+
+        class Faces:
+            def __call__(self, increment: Increment) -> Any:
+                return increment.todo()
+
+        first = feature_asset("ex/crop", graph=graph)(functools.partial(crop, size=3))
+        run([listing(graph, ABC), first, feature_asset("ex/a_faces", graph=graph)(Faces())], store)
+        assert rows(store, "ex/a_faces", "id", "size") == [("a", 3), ("b", 3), ("c", 3)]
 
     def test_the_return_annotation_does_not_matter(
         self, graph: FeatureGraph, store: MetaxyStore
