@@ -3,6 +3,7 @@
 from metaxy_dagster.assets import feature_asset
 from metaxy_dagster.checks import feature_checks
 from metaxy_dagster.factory import Built, build_feature_definitions
+from metaxy_dagster.guard import graph_guard
 from metaxy_dagster.increment import Increment
 from metaxy_dagster.increments import Increments
 from metaxy_dagster.io_manager import MetaxyIOManager
@@ -30,6 +31,7 @@ __all__ = [
     "feature_asset",
     "feature_checks",
     "feature_specs",
+    "graph_guard",
     "multi_feature_asset",
     "observe_features",
     "union_asset",

@@ -15,6 +15,7 @@ from metaxy_dagster.arguments import (
     step_function,
     value_inputs,
 )
+from metaxy_dagster.guard import GuardLevel, guard_of
 from metaxy_dagster.increment import Part, frozen
 from metaxy_dagster.orphans import OrphanPolicy, check_policy
 from metaxy_dagster.parameters import Parameters, read_parameters, signature
@@ -32,7 +33,7 @@ def feature_asset(
     part: Part | None = None,
     orphans: OrphanPolicy = "report",
     on_empty: OnEmpty = "materialize",
-    guard: Guard | None = None,
+    guard: GuardLevel | Guard | None = None,
     record_snapshot: bool = True,
     translator: FeatureTranslator | None = None,
     translation: Translation | None = None,
@@ -64,7 +65,8 @@ def feature_asset(
         part: columns and values: the asset makes this part of the feature; see `union_asset`.
         orphans: what becomes of samples not expected any more; never done in a dry run.
         on_empty: `"skip"` makes no materialisation where there is nothing to do.
-        guard: called with context and plan before anything is computed; raises to refuse.
+        guard: `"breaking"` or `"any"` refuses to compute a feature whose declaration changed so,
+            see `graph_guard`; or a function of context and plan that raises to refuse.
         record_snapshot: record the graph in the store after a successful run.
         translator: decides the asset's key, group, kinds and so on.
         store: the resource key of the `MetaxyStore`.
@@ -109,7 +111,7 @@ def feature_asset(
             part or {},
             check_policy(key, orphans),
             on_empty,
-            guard,
+            guard_of(guard, chosen, store),
             record_snapshot,
         )
         options = "config_schema" not in asset_arguments

@@ -90,7 +90,7 @@ class Step:
 
 def run_feature(recipe: Recipe, step: Step) -> Iterator[Any]:
     """Do a feature's work; yields what its asset yields to Dagster."""
-    if recipe.guard is not None:
+    if recipe.guard is not None and not step.options.dry_run:
         recipe.guard(step.context, recipe.plan)
     run = _list_samples if recipe.lists_samples else _compute
     receipt = yield from run(recipe, step)
