@@ -23,9 +23,9 @@ def main() -> int:
         result = job.execute_in_process(instance=instance, raise_on_error=False)
     done = {}
     for event in result.get_asset_materialization_events():
-        found = event.materialization.metadata["metaxy/increment"].value
-        assert event.asset_key is not None
-        done[event.asset_key.to_user_string()] = {
+        found = event.materialization.metadata["metaxy/increment"]
+        assert isinstance(found, dg.TableMetadataValue)
+        done[event.materialization.asset_key.to_user_string()] = {
             str(record.data["status"]): record.data["processed"] for record in found.records
         }
     sys.stdout.write(json.dumps(done) + "\n")

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-from pydantic import ValidationError
 
 from metaxy_core.cli.output import is_colourful, show, width
-from metaxy_core.cli.project import Project, told
+from metaxy_core.cli.project import Project
 from metaxy_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -94,9 +93,7 @@ def _graph(reference: str, project: Project) -> Graph:
             return GraphSnapshot.from_json(path.read_text(encoding="utf-8")).graph
         except OSError as error:
             raise ConfigError(f"Cannot read the snapshot {path}: {error.strerror}.") from error
-        except ValidationError as error:
-            raise ConfigError(f"The snapshot {path} is damaged: {told(error)}") from error
-        except (UnicodeDecodeError, TypeError) as error:
+        except UnicodeDecodeError as error:
             raise ConfigError(f"The file {path} is not a snapshot: {error}") from error
     store = project.metadata_store()
     with store.open("r"):

@@ -18,6 +18,7 @@ from cyclopts import Parameter
 from pydantic import ValidationError
 
 from metaxy_core.errors import ConfigError
+from metaxy_core.spec.value import told
 
 if TYPE_CHECKING:
     from metaxy_core.graph import Graph
@@ -138,12 +139,3 @@ def _imported(module: str, directory: Path) -> object:
         ) from error
     except ValidationError as error:
         raise ConfigError(f"Importing '{module}' failed: {told(error)}") from error
-
-
-def told(error: ValidationError) -> str:
-    """What pydantic found wrong, on one line."""
-    found = [
-        f"{'.'.join(map(str, one['loc'])) or 'value'}: {one['msg']}"
-        for one in error.errors(include_url=False)
-    ]
-    return f"{error.title}: {'; '.join(found)}"

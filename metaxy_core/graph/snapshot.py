@@ -6,10 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from metaxy_core.errors import DefinitionError
 from metaxy_core.graph.graph import Graph
 from metaxy_core.hashing import canonical_json
 from metaxy_core.spec import FeatureSpec
+from metaxy_core.spec.value import told
 
 _FORMAT = 1
 
@@ -56,6 +59,8 @@ class GraphSnapshot:
             value: Any = json.loads(text)
             version: Any = value["version"]
             specs = [FeatureSpec.model_validate(feature) for feature in value["features"]]
+        except ValidationError as error:
+            raise DefinitionError(f"The graph snapshot is damaged: {told(error)}") from error
         except (ValueError, TypeError, KeyError) as error:
             raise DefinitionError(f"This is not a graph snapshot: {error}") from error
         snapshot = cls(Graph(specs))
