@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -158,7 +159,8 @@ def resolve(store: MetaxyStore, work: Work) -> Increment:
     """
     described = store.describe(graph=work.graph)
     spool = Spool()
-    with _reading(described, create=work.samples is not None) as opened:
+    with ExitStack() as stack:
+        opened = _reading(stack, described, create=work.samples is not None)
         found = opened.resolve_update(work.feature, lazy=True, **asked(opened, work))
         new, stale = _forced(opened, work) if work.options.force else (found.new, found.stale)
         kept = _cut(work.options, spool, new, stale)
@@ -197,18 +199,16 @@ def length(frame: LazyFrame) -> int:
     return int(frame.select(nw.len().alias("n")).collect("polars")["n"][0])
 
 
-def _reading(store: MetadataStore, *, create: bool) -> Any:
+def _reading(stack: ExitStack, store: MetadataStore, *, create: bool) -> MetadataStore:
     """Open for reading; a store that does not exist yet is made where samples come from outside."""
-    if create:
-        try:
-            with store.open("r"):
-                pass
-        except StoreUnavailableError as error:
-            if error.reason != "missing":
-                raise
-            with store.open("w"):
-                pass
-    return store.open("r")
+    try:
+        return stack.enter_context(store.open("r"))
+    except StoreUnavailableError as error:
+        if error.reason != "missing" or not create:
+            raise
+    with store.open("w"):
+        pass
+    return stack.enter_context(store.open("r"))
 
 
 def _forced(opened: MetadataStore, work: Work) -> tuple[LazyFrame, LazyFrame]:

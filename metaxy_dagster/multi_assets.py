@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import dagster as dg
@@ -129,7 +130,16 @@ def run_features(recipes: Sequence[Recipe], step: Step) -> Iterator[Any]:
     for recipe in selected.values():
         if recipe.guard is not None and not step.options.dry_run:
             recipe.guard(step.context, recipe.plan)
-    writers = _Writers(selected, step)
+    with closing(_Writers(selected, step)) as writers:
+        yield from _do(recipes, selected, writers, step)
+
+
+def _do(
+    recipes: Sequence[Recipe],
+    selected: Mapping[FeatureKey, Recipe],
+    writers: _Writers,
+    step: Step,
+) -> Iterator[Any]:
     if step.options.dry_run:
         for recipe in selected.values():
             if not recipe.plan.spec.is_root:
@@ -173,6 +183,12 @@ class _Writers:
                 store = self._step.store.describe(graph=work.graph, run_id=work.run_id)
                 self._made[feature] = Attempt(store, work, increment, log, strict=False)
         return self._made[feature]
+
+    def close(self) -> None:
+        """Remove the local files of the increments."""
+        for writer in self._made.values():
+            if isinstance(writer, Attempt):
+                writer.increment.close()
 
     def increment(self, feature: FeatureKey) -> Increment:
         """What a feature has to do."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -153,29 +154,27 @@ def _compute(recipe: Recipe, step: Step) -> Steps:
     work = work_of(recipe, step, samples)
     if samples is not None:
         check_part(work, samples)
-    increment = resolve(step.store, work)
-    announce(step, recipe.feature, increment)
-    if step.options.dry_run:
-        observe_only(recipe, step, found(increment))
-        increment.close()
-        return None
-    attempt = Attempt(
-        step.store.describe(graph=recipe.graph, run_id=step.run_id),
-        work,
-        increment,
-        step.context.log,
-        strict=recipe.function.increment is not None,
-    )
-    if not increment.is_empty:
-        for item in items(recipe.feature, step.call(recipe.function, increment)):
-            if is_frame(item):
-                attempt.write(item)
-            else:
-                yield item
-    receipt = attempt.finish(recipe.orphans)
-    skip = increment.is_empty and recipe.on_empty == "skip" and not step.context.retry_number
-    increment.close()
-    return None if skip else receipt
+    with closing(resolve(step.store, work)) as increment:
+        announce(step, recipe.feature, increment)
+        if step.options.dry_run:
+            observe_only(recipe, step, found(increment))
+            return None
+        attempt = Attempt(
+            step.store.describe(graph=recipe.graph, run_id=step.run_id),
+            work,
+            increment,
+            step.context.log,
+            strict=recipe.function.increment is not None,
+        )
+        if not increment.is_empty:
+            for item in items(recipe.feature, step.call(recipe.function, increment)):
+                if is_frame(item):
+                    attempt.write(item)
+                else:
+                    yield item
+        receipt = attempt.finish(recipe.orphans)
+        skip = increment.is_empty and recipe.on_empty == "skip" and not step.context.retry_number
+        return None if skip else receipt
 
 
 def _list_samples(recipe: Recipe, step: Step) -> Steps:

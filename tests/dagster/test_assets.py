@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -527,6 +528,11 @@ class TestOptions:
         result = run([crops(graph)], store, options={"limit": 2})
         assert outcomes(result, "ex/crop")["new"] == (3, 2, 1, 0)
 
+    def test_limit_of_a_listing(self, graph: FeatureGraph, store: MetaxyStore) -> None:
+        result = run([listing(graph, ABC)], store, options={"limit": 2})
+        assert outcomes(result, "ex/video")["new"] == (3, 2, 1, 0)
+        assert outcomes(run([listing(graph, ABC)], store), "ex/video")["new"] == (1, 1, 0, 0)
+
     def test_only(self, graph: FeatureGraph, store: MetaxyStore) -> None:
         run([listing(graph, ABC), crops(graph)], store)
         run([listing(graph, {"a": "2", "b": "1", "c": "1", "d": "1"})], store)
@@ -593,6 +599,27 @@ class TestOptions:
     def test_an_unknown_option_is_refused(self, graph: FeatureGraph, store: MetaxyStore) -> None:
         with pytest.raises(dg.DagsterInvalidConfigError, match="limits"):
             run([crops(graph)], store, options={"limits": 2})
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_local_file_is_left_behind(
+    graph: FeatureGraph,
+    store: MetaxyStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fails: bool,
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    @feature_asset("ex/crop", graph=graph)
+    def crop(increment: Increment, video: pl.LazyFrame) -> Any:
+        assert list(tmp_path.glob("metaxy-*"))
+        yield increment.todo()
+        if fails:
+            raise RuntimeError("boom")
+
+    run([listing(graph, ABC), crop], store, fails=fails)
+    assert list(tmp_path.glob("metaxy-*")) == []
 
 
 def test_a_guard_refuses_before_anything_is_computed(
