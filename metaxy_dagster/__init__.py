@@ -1,7 +1,9 @@
 """Feature graphs as Dagster assets: exactly the samples that need it run again."""
 
 from metaxy_dagster.assets import feature_asset
+from metaxy_dagster.automation import metaxy_automation_sensor, on_increment
 from metaxy_dagster.checks import feature_checks
+from metaxy_dagster.conditions import IncrementPending
 from metaxy_dagster.factory import Built, build_feature_definitions
 from metaxy_dagster.guard import graph_guard
 from metaxy_dagster.increment import Increment
@@ -13,6 +15,8 @@ from metaxy_dagster.options import RunOptions
 from metaxy_dagster.parts import union_asset
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.schedules import build_increment_schedule
+from metaxy_dagster.sensors import increment_sensor
 from metaxy_dagster.specs import feature_specs
 from metaxy_dagster.translator import FeatureTranslator, FeatureTranslatorData
 
@@ -21,6 +25,7 @@ __all__ = [
     "FeatureTranslator",
     "FeatureTranslatorData",
     "Increment",
+    "IncrementPending",
     "Increments",
     "MetaxyIOManager",
     "MetaxyStore",
@@ -28,11 +33,15 @@ __all__ = [
     "RunOptions",
     "WriteReceipt",
     "build_feature_definitions",
+    "build_increment_schedule",
     "feature_asset",
     "feature_checks",
     "feature_specs",
     "graph_guard",
+    "increment_sensor",
+    "metaxy_automation_sensor",
     "multi_feature_asset",
     "observe_features",
+    "on_increment",
     "union_asset",
 ]

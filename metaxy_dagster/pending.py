@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import dagster as dg
@@ -17,6 +17,7 @@ from metaxy_core import (
 )
 from metaxy_dagster.increment import Part, part_filters
 from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.targets import Target
 
 _DATA_VERSION = "dagster/data_version"
 ROOTS = "The samples of a root are known only when it runs."
@@ -67,9 +68,7 @@ def count(opened: MetadataStore, feature: FeatureKey, part: Part | None = None) 
     return Pending(found["new"], found["stale"], found["orphaned"], found["waiting"])
 
 
-def look(
-    store: MetaxyStore, graph: Graph, feature: FeatureKey, part: Part | None = None
-) -> Pending:
+def look(store: MetaxyStore, graph: Graph, target: Target) -> Pending:
     """Open the store for a moment and count; a store that does not exist yet has nothing.
 
     Raises:
@@ -77,7 +76,7 @@ def look(
     """
     try:
         with store.open("r", graph=graph) as opened:
-            return count(opened, feature, part)
+            return count(opened, target.feature, target.part)
     except StoreUnavailableError as error:
         if error.reason != "missing":
             raise
@@ -96,27 +95,36 @@ def impatient(store: MetaxyStore, seconds: float = 2.0) -> MetaxyStore:
     return store.model_copy(update={"lock_timeout": seconds})
 
 
-def position(
-    instance: dg.DagsterInstance,
-    graph: Graph,
-    feature: FeatureKey,
-    key: dg.AssetKey,
-    parents: Iterable[dg.AssetKey],
-) -> str | None:
-    """What decides whether counting again can give another answer; no store is asked.
+@dataclass(frozen=True)
+class Position:
+    """What decides whether counting again can give another answer.
 
-    It is made from the feature's declaration and the data versions that Dagster knows of the
-    asset and its parents. None where it does not know a parent: somebody else may have written.
+    Attributes:
+        text: equal where nothing has moved that Dagster knows of.
+        is_complete: whether it knows every parent; somebody else may have written the others.
     """
-    keys = [key, *sorted(parents)]
+
+    text: str
+    is_complete: bool
+
+    def after(self, found: Pending) -> str:
+        """The position, with the counts where they are all that can move."""
+        return self.text if self.is_complete else f"{self.text}-{found.new}-{found.stale}"
+
+
+def position(instance: dg.DagsterInstance, graph: Graph, target: Target) -> Position:
+    """Where a feature's asset stands; no store is asked.
+
+    Made from the feature's declaration and the data versions that Dagster knows of the asset and
+    its parents.
+    """
+    keys = [target.key, *sorted(target.parents)]
     records = {record.asset_entry.asset_key: record for record in instance.get_asset_records(keys)}
-    texts = [graph.versions[feature].definition, graph.versions[feature].feature]
-    for one in keys:
-        version = _data_version(records.get(one))
-        if version is None and one != key:
-            return None
-        texts.append(version or "")
-    return hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:16]
+    versions = [_data_version(records.get(key)) for key in keys]
+    own = graph.versions[target.feature]
+    texts = [own.definition, own.feature, *(version or "" for version in versions)]
+    text = hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:16]
+    return Position(text, None not in versions[1:])
 
 
 def _data_version(record: dg.AssetRecord | None) -> str | None:

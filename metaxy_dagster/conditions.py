@@ -1,0 +1,131 @@
+"""An automation condition that asks the store: is there anything new or stale for this asset?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from metaxy_core import FeatureGraph, Graph, StoreUnavailableError, active_graph
+from metaxy_dagster.increment import frozen
+from metaxy_dagster.pending import impatient, is_locked, look, position
+from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.targets import target_of
+
+
+@dataclass(frozen=True, eq=False)
+class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
+    """True while a feature's asset has samples to process that no run was requested for yet.
+
+    A tick first compares the data versions that Dagster knows of the asset and its parents with
+    those of the tick before, and asks the store only when one moved. So after a run that failed
+    nothing is requested again until a parent, the asset or the declaration changes. Where Dagster
+    knows no version of a parent, the store is asked at every tick.
+
+    A root is never pending: its samples are known only when it runs. All partitions of an asset
+    are pending or none. Conditions get no resources, so the store is given here; a store that
+    another process has locked is asked again at the next tick.
+
+    Args:
+        store: a short-lived connection is made from it.
+        graph: the features; by default the store's, else the active graph.
+        min_samples: it is true from as many new and stale units on,
+        max_wait: or when there has been any for as long as this.
+
+    >>> condition = IncrementPending(MetaxyStore.memory()) & ~dg.AutomationCondition.in_progress()
+    >>> condition.children[0].name
+    'increment_pending'
+    """
+
+    store: MetaxyStore
+    graph: Graph | FeatureGraph | None = None
+    min_samples: int = 1
+    max_wait: timedelta | None = None
+
+    @property
+    def name(self) -> str:
+        """How the Automation tab calls it."""
+        return "increment_pending"
+
+    @property
+    def description(self) -> str:
+        """What the Automation tab says of it."""
+        waits = f", or for {self.max_wait} any" if self.max_wait else ""
+        at_least = f"at least {self.min_samples} samples" if self.min_samples > 1 else "samples"
+        return f"There are {at_least} to process{waits}; no run was requested for them yet"
+
+    def get_label(self) -> str:
+        """The condition in one word; it has no other label."""
+        return "increment_pending"
+
+    def evaluate(self, context: Any) -> Any:
+        """Decide for one asset; called by an automation sensor in user code."""
+        memory = _Memory.from_cursor(context.cursor)
+        requested = context.get_previous_requested_subset(context.key)
+        if requested is not None and not requested.is_empty and memory.position:
+            memory.handled = memory.position
+            memory.since = None
+        known = self._remember(context, memory)
+        pending = known and self._is_due(memory, context.evaluation_time)
+        return dg.AutomationResult(
+            context,
+            context.candidate_subset if pending else context.get_empty_subset(),
+            cursor=memory.to_cursor(),
+        )
+
+    def _remember(self, context: Any, memory: _Memory) -> bool:
+        """Bring the memory up to date, asking the store if need be; False where it cannot be."""
+        features = frozen(self.graph or self.store.bound_graph or active_graph())
+        target = target_of(context.asset_graph, features, context.key)
+        if target is None or features[target.feature].is_root:
+            return False
+        now = position(context.asset_graph_view.instance, features, target)
+        if not now.is_complete or now.text != memory.position:
+            try:
+                found = look(impatient(self.store), features, target)
+            except StoreUnavailableError as error:
+                if not is_locked(error):
+                    raise
+                return False
+            memory.position, memory.todo = now.after(found), found.todo
+            context.log.info("%s: %s", target.feature, found.said)
+        if not memory.todo:
+            memory.since = memory.handled = None
+        elif memory.since is None:
+            memory.since = context.evaluation_time.timestamp()
+        return True
+
+    def _is_due(self, memory: _Memory, now: datetime) -> bool:
+        if not memory.todo or memory.position == memory.handled:
+            return False
+        if memory.todo >= self.min_samples:
+            return True
+        waited = now.timestamp() - (memory.since or now.timestamp())
+        return self.max_wait is not None and waited >= self.max_wait.total_seconds()
+
+
+@dataclass
+class _Memory:
+    """What is kept between ticks.
+
+    Attributes:
+        position: see `Position.after`; as of when the store was asked.
+        todo: new and stale units then.
+        since: when there was something to do first, as a timestamp.
+        handled: the position that a run was requested for.
+    """
+
+    position: str | None = None
+    todo: int = 0
+    since: float | None = None
+    handled: str | None = None
+
+    @classmethod
+    def from_cursor(cls, cursor: str | None) -> _Memory:
+        return cls(**json.loads(cursor)) if cursor else cls()
+
+    def to_cursor(self) -> str:
+        return json.dumps(asdict(self))

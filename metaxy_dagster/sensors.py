@@ -1,0 +1,164 @@
+"""A plain sensor that requests runs of the features that have samples to process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import dagster as dg
+
+from metaxy_core import FeatureGraph, FeatureKey, Graph, StoreUnavailableError, active_graph
+from metaxy_dagster.arguments import STORE_KEY
+from metaxy_dagster.increment import frozen
+from metaxy_dagster.pending import Pending, impatient, is_locked, look, position
+from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.targets import Target, targets_of
+from metaxy_dagster.translator import FeatureTranslator, Translation
+
+_UNDER_WAY = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+)
+
+
+def increment_sensor(
+    features: Iterable[Any],
+    *,
+    store: MetaxyStore | str = STORE_KEY,
+    every: int = 60,
+    preview: bool = True,
+    name: str = "metaxy_increments",
+    graph: Graph | FeatureGraph | None = None,
+    translator: FeatureTranslator | None = None,
+    translation: Translation | None = None,
+    default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
+) -> dg.SensorDefinition:
+    """A sensor that requests a run for each feature with new or stale samples.
+
+    A tick compares the data versions that Dagster knows of an asset and its parents with those of
+    the tick before, and asks the store only where one moved. The same position is requested
+    once: after a failed run, when something has moved again. A feature waits while one above it
+    has something to do or runs. A file that another process has locked is asked again at the next
+    tick.
+
+    Args:
+        features: feature classes, specs or keys, or assets; roots are left out, as their samples
+            are known only when they run.
+        store: the store, or the key of the resource that is one.
+        every: seconds between ticks, at least.
+        preview: tag the runs with what they will find: `metaxy/new`, `metaxy/stale`.
+        graph: where the features are declared; by default the active graph.
+        translator: decides the assets' keys.
+        default_status: it is off until somebody switches it on.
+
+    Raises:
+        DefinitionError: the graph does not have a feature.
+
+    >>> from metaxy_core import FeatureSpec
+    >>> chain = FeatureGraph([FeatureSpec("video"), FeatureSpec("crop", deps=["video"])])
+    >>> increment_sensor(["crop"], graph=chain, every=30).minimum_interval_seconds
+    30
+    """
+    chosen = frozen(active_graph() if graph is None else graph)
+    assets = translation or Translation(chosen, translator or FeatureTranslator())
+    targets = [
+        target
+        for target in targets_of(assets, features)
+        if not assets.graph[target.feature].is_root
+    ]
+
+    def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        if isinstance(store, str):
+            resource: MetaxyStore = getattr(context.resources, store)
+        else:
+            resource = store
+        return _Tick(context, impatient(resource), assets.graph, preview).over(targets)
+
+    return dg.sensor(
+        name=name,
+        asset_selection=dg.AssetSelection.assets(*(target.key for target in targets)),
+        minimum_interval_seconds=every,
+        required_resource_keys={store} if isinstance(store, str) else None,
+        description="Requests runs of features that have new or stale samples.",
+        default_status=default_status,
+    )(tick)
+
+
+class _Tick:
+    """One look at the features, parents first."""
+
+    def __init__(
+        self, context: dg.SensorEvaluationContext, store: MetaxyStore, graph: Graph, preview: bool
+    ) -> None:
+        self._context, self._store, self._graph, self._preview = context, store, graph, preview
+        self._known: dict[str, Any] = json.loads(context.cursor or "{}")
+        self._busy = _under_way(context.instance)
+        self._held: set[FeatureKey] = set()
+        self._said: list[str] = []
+        self._requests: list[dg.RunRequest] = []
+
+    def over(self, targets: Iterable[Target]) -> dg.SensorResult:
+        """What to request, and why not more."""
+        try:
+            for target in targets:
+                self._consider(target)
+        except StoreUnavailableError as error:
+            if not is_locked(error):
+                raise
+            self._said.append("the store is locked by another process; asking again next tick")
+        said = "; ".join(self._said) or "nothing to do"
+        self._context.log.info(said)
+        return dg.SensorResult(
+            run_requests=self._requests,
+            skip_reason=None if self._requests else f"No run is needed: {said}.",
+            cursor=json.dumps(self._known),
+        )
+
+    def _consider(self, target: Target) -> None:
+        where, found = self._look(target)
+        is_busy = target.key in self._busy
+        if not (found.todo or is_busy):
+            return
+        above = [key for key in self._graph.upstream(target.feature) if key in self._held]
+        self._held.add(target.feature)
+        if is_busy:
+            self._said.append(f"{target.feature} runs")
+        elif above:
+            self._said.append(f"{target.feature} ({found.said}) waits for {above[-1]}")
+        else:
+            self._said.append(f"{target.feature}: {found.said}")
+            self._requests.append(
+                dg.RunRequest(
+                    run_key=f"{target.key.to_user_string()}:{where}",
+                    asset_selection=[target.key],
+                    tags=preview_tags([found]) if self._preview else {},
+                )
+            )
+
+    def _look(self, target: Target) -> tuple[str, Pending]:
+        """What there is to do, and as of which position; from memory where nothing moved."""
+        now, name = position(self._context.instance, self._graph, target), str(target.key)
+        known = self._known.get(name)
+        if known is None or not now.is_complete or known["position"] != now.text:
+            found = look(self._store, self._graph, target)
+            known = {"position": now.after(found), "new": found.new, "stale": found.stale}
+            self._known[name] = known
+        return known["position"], Pending(known["new"], known["stale"])
+
+
+def preview_tags(found: Iterable[Pending]) -> dict[str, str]:
+    """The tags that say what a run will find."""
+    counted = list(found)
+    return {
+        "metaxy/new": str(sum(one.new for one in counted)),
+        "metaxy/stale": str(sum(one.stale for one in counted)),
+    }
+
+
+def _under_way(instance: dg.DagsterInstance) -> set[dg.AssetKey]:
+    """The assets that runs which are not finished have selected."""
+    runs = instance.get_runs(filters=dg.RunsFilter(statuses=list(_UNDER_WAY)))
+    return {key for run in runs for key in run.asset_selection or ()}
