@@ -13,12 +13,16 @@ import dagster as dg
 from metaxy_core import DefinitionError, FeatureGraph, FeatureKey, Graph, active_graph
 from metaxy_dagster.arguments import IO_MANAGER_KEY, STORE_KEY
 from metaxy_dagster.assets import feature_asset
+from metaxy_dagster.automation import metaxy_automation_sensor, on_increment
+from metaxy_dagster.checks import feature_checks
 from metaxy_dagster.increment import frozen
 from metaxy_dagster.io_manager import MetaxyIOManager
 from metaxy_dagster.jobs import cleanup_job, record_snapshot_job
 from metaxy_dagster.observe import observe_features
 from metaxy_dagster.orphans import OrphanPolicy
 from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.schedules import build_increment_schedule
+from metaxy_dagster.sensors import increment_sensor
 from metaxy_dagster.specs import feature_specs
 from metaxy_dagster.translator import FeatureTranslator, FeatureTranslatorData, Translation
 
@@ -54,8 +58,8 @@ def build_feature_definitions(
     store: MetaxyStore,
     compute: Mapping[Any, Compute] | None = None,
     observe: Iterable[Any] = (),
-    checks: ChecksOf | None = None,
-    automation: AutomationOf | None = None,
+    checks: bool | ChecksOf = False,
+    automation: str | AutomationOf | None = None,
     automation_condition: dg.AutomationCondition[Any] | None = None,
     translator: FeatureTranslator | None = None,
     partitions: Mapping[Any, dg.PartitionsDefinition[Any]] | None = None,
@@ -72,9 +76,12 @@ def build_feature_definitions(
         compute: feature to its function, as `feature_asset` takes it, or to the asset that
             `feature_asset` or `multi_feature_asset` made; others become external assets.
         observe: external features whose rows are observed, see `observe_features`.
-        checks: makes the checks of what was built.
-        automation: makes sensors and schedules for what was built.
-        automation_condition: of every asset with a plain function.
+        checks: True adds `feature_checks`; a function makes others of what was built.
+        automation: `"increment"` gives every plain function's asset the condition `on_increment`
+            and adds the sensor that evaluates it; `"sensor"` adds an `increment_sensor`; any other
+            text is the cron of a `build_increment_schedule`; a function makes sensors and
+            schedules of what was built. All are off until somebody switches them on.
+        automation_condition: of every asset with a plain function; wins over `on_increment`.
         translator: decides keys, groups, kinds and so on.
         partitions: partitions of a feature's asset.
         group: of features whose translator gives none.
@@ -100,6 +107,9 @@ def build_feature_definitions(
     features = _graph_of(graph)
     chosen = _Grouped(translator or FeatureTranslator(), group)
     assets = Translation(frozen(features), chosen, store.type)
+    bound = store if store.bound_graph is not None else store.with_graph(features)
+    if automation == "increment" and automation_condition is None:
+        automation_condition = on_increment(bound)
     arguments = {"pool": pool, "automation_condition": automation_condition}
     given: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
     by_partition = {assets.graph[key].key: found for key, found in (partitions or {}).items()}
@@ -123,16 +133,13 @@ def build_feature_definitions(
         computed[feature] = make(how)
     watched = [assets.graph[feature].key for feature in observe]
     external = [key for key in assets.graph if key not in computed and key not in watched]
-    bound = store if store.bound_graph is not None else store.with_graph(features)
     built = Built(bound, assets, computed)
     unique = {id(made): made for made in computed.values()}
     observed = observe_features(watched, translation=assets) if watched else []
     return dg.Definitions(
         assets=[*unique.values(), *feature_specs(external, translation=assets), *observed],
-        asset_checks=list(checks(built)) if checks else [],
-        sensors=_of_type(
-            dg.SensorDefinition, made := list(automation(built)) if automation else []
-        ),
+        asset_checks=_checks(checks, built),
+        sensors=_of_type(dg.SensorDefinition, made := _automation(automation, built)),
         schedules=_of_type(dg.ScheduleDefinition, made),
         jobs=[*_jobs(computed), record_snapshot_job(assets), cleanup_job(assets)],
         resources={STORE_KEY: bound, IO_MANAGER_KEY: io_manager or MetaxyIOManager(store=bound)},
@@ -183,6 +190,25 @@ def _jobs(computed: Mapping[FeatureKey, dg.AssetsDefinition]) -> list[Any]:
         dg.define_asset_job(f"materialize_{name}", dg.AssetSelection.assets(*sorted(keys)))
         for name, keys in sorted(groups.items())
     ]
+
+
+def _checks(checks: bool | ChecksOf, built: Built) -> list[dg.AssetChecksDefinition]:
+    if callable(checks):
+        return list(checks(built))
+    return [feature_checks(built.graph, translation=built.translation)] if checks else []
+
+
+def _automation(automation: str | AutomationOf | None, built: Built) -> list[Any]:
+    if callable(automation):
+        return list(automation(built))
+    if automation is None or not built.computed:
+        return []
+    if automation == "increment":
+        return [metaxy_automation_sensor(dg.AssetSelection.assets(*built.computed.values()))]
+    how: dict[str, Any] = {"graph": built.graph, "translation": built.translation}
+    if automation == "sensor":
+        return [increment_sensor(built.computed.values(), **how)]
+    return [build_increment_schedule(automation, built.computed.values(), **how)]
 
 
 def _of_type(kind: type, made: Iterable[Any]) -> list[Any]:

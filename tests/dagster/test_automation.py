@@ -12,6 +12,7 @@ from metaxy_core import FeatureGraph, FeatureSpec
 from metaxy_dagster import (
     IncrementPending,
     MetaxyStore,
+    build_feature_definitions,
     feature_asset,
     feature_specs,
     metaxy_automation_sensor,
@@ -175,3 +176,24 @@ def test_the_sensor_runs_in_user_code_and_is_off() -> None:
     ticks.history.list(a="1")
     (request,) = sensor.evaluate_tick(context).run_requests or []
     assert request.asset_selection == [dg.AssetKey(["ex", "crop"])]
+
+
+def test_the_factory_wires_checks_and_each_kind_of_automation() -> None:
+    graph = History().graph
+    compute = {"ex/crop": lambda increment: increment.todo()}
+    made: dict[str, dg.Definitions] = {
+        kind: build_feature_definitions(
+            graph, store=MetaxyStore.memory(), compute=compute, checks=True, automation=kind
+        )
+        for kind in ("increment", "sensor", "@hourly")
+    }
+    crop = dg.AssetKey(["ex", "crop"])
+    node = made["increment"].resolve_asset_graph().get(crop)
+    assert node.automation_condition is not None
+    assert node.automation_condition.get_label() == "on_increment"
+    assert len(made["increment"].resolve_asset_graph().asset_check_keys) == 18
+    assert [s.name for s in made["increment"].sensors or []] == ["metaxy_automation"]
+    assert [s.name for s in made["sensor"].sensors or []] == ["metaxy_increments"]
+    assert [s.name for s in made["@hourly"].schedules or []] == ["metaxy_increment_schedule"]
+    for defs in made.values():
+        dg.Definitions.validate_loadable(defs)
