@@ -1,21 +1,17 @@
-"""What Dagster loads: the four assets, one DuckDB file for metadata and results."""
+"""What Dagster loads: four assets, their checks, and the sensor that runs what has work."""
 
 import dagster as dg
-from dagster_duckdb import DuckDBResource
 
 from example_project import paths
 from example_project.assets import crop, face_detection, stt, video
-from metaxy_dagster import MetaxyIOManager, MetaxyStore
+from example_project.resources import io_manager, results, store
+from metaxy_dagster import feature_checks, metaxy_automation_sensor
 
 paths.prepare()
-results = DuckDBResource(database=str(paths.DATABASE))
-store = MetaxyStore.from_duckdb(results)
 
 defs = dg.Definitions(
     assets=[video, crop, face_detection, stt],
-    resources={
-        "results": results,
-        "metaxy": store,
-        "metaxy_io": MetaxyIOManager(store=store),
-    },
+    asset_checks=[feature_checks(pending_cron="@hourly")],
+    sensors=[metaxy_automation_sensor()],
+    resources={"results": results, "metaxy": store, "metaxy_io": io_manager},
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ def test_the_readmes_example_counts_what_it_says(tmp_path, monkeypatch, capsys):
         exec(compile(_python("README.md"), "README.md", "exec"), {"__name__": "readme"})
     counted = [line for line in capsys.readouterr().out.splitlines() if line.startswith("counting")]
     assert counted == ["counting ['a', 'b']", "counting ['b']"]
+
+
+@pytest.mark.slow
+def test_the_dagster_guide_runs(tmp_path, monkeypatch):
+    import dagster as dg
+
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        exec(compile(_python("docs/dagster.md"), "docs/dagster.md", "exec"), {"__name__": "guide"})
 
 
 def test_the_core_guide_runs():
