@@ -222,18 +222,24 @@ def _empty(store: MetadataStore, plan: FeaturePlan, samples: DataFrame | None = 
     """A table without rows, for a feature never written; id types as its samples or parents."""
     import polars as pl
 
-    types = {} if samples is None else dict(samples.schema)
-    for edge in plan.edges:
-        found = fallback.find(store, edge.parent.key)
-        rows = _empty(store, store.graph.plan(edge.parent.key)) if found is None else found[1]
-        schema = rows.collect_schema()
-        own = {renamed: name for name, renamed in edge.dep.rename.items()}
-        types |= {c: schema[own.get(c, c)] for c in edge.on if own.get(c, c) in schema}
+    types = _stored_types(store, plan) | ({} if samples is None else dict(samples.schema))
     columns = {
         column: nw.Schema({column: types.get(column, nw.String())}).to_polars()[column]
         for column in plan.spec.id_columns
     }
     return nw.from_native(pl.LazyFrame(schema=columns))
+
+
+def _stored_types(store: MetadataStore, plan: FeaturePlan) -> dict[str, nw.dtypes.DType]:
+    """The types of id columns that the parents' tables tell, or those of their own parents."""
+    types: dict[str, nw.dtypes.DType] = {}
+    for edge in plan.edges:
+        found = fallback.find(store, edge.parent.key)
+        grand = store.graph.plan(edge.parent.key)
+        schema = _stored_types(store, grand) if found is None else found[1].collect_schema()
+        own = {renamed: name for name, renamed in edge.dep.rename.items()}
+        types |= {c: schema[own.get(c, c)] for c in edge.on if own.get(c, c) in schema}
+    return types
 
 
 def _filters_by_parent(request: Request, parents: Mapping[FeatureKey, LazyFrame]) -> Filters:
