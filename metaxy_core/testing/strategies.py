@@ -383,17 +383,22 @@ def _edge_changed(rng: random.Random, spec: FeatureSpec, declared: Declared) -> 
         return None
     at = rng.randrange(len(spec.deps))
     old = spec.deps[at]
-    other, _, found = _edge(rng, declared.graph[old.feature])
+    parent = declared.graph[old.feature]
+    other, _, found = _edge(rng, parent)
     name = rng.choice(("optional", "filters", "fields_mapping", "rename"))
     value = getattr(other, name)
     if name == "optional":
         value = not old.optional
     if name == "rename":
         # The numbers trade places, or back; ids and groups keep their names.
-        number, second, _ = user_columns(declared.graph[old.feature])
+        number, second, _ = user_columns(parent)
         value = {**old.rename, number: second, second: number}
         if number in old.rename:
             value = {c: new for c, new in old.rename.items() if c not in (number, second)}
+    columns = (*user_columns(parent), *parent.id_columns)
+    known = {old.rename.get(column, column) for column in columns}
+    if name == "filters" and any(not predicate.columns <= known for predicate in found.values()):
+        return None
     new = old.model_copy(update={name: value})
     kept = {text: declared.predicates[text] for text in old.filters}
     return _with(spec, deps=(*spec.deps[:at], new, *spec.deps[at + 1 :])), kept | found

@@ -9,7 +9,7 @@ from metaxy_core.store import MetadataStore
 from metaxy_core.testing.strategies import Declared
 from tests.properties.machine import LONG, run
 
-GRAPHS, EDITS = (2_000, 20) if LONG else (40, 15)
+GRAPHS, EDITS = (2_000, 20) if LONG else (40, 12)
 
 
 def make_store(declared: Declared) -> MetadataStore:
@@ -20,4 +20,4 @@ def make_store(declared: Declared) -> MetadataStore:
 def test_increments_equal_the_oracles_after_every_edit(chunk: int) -> None:
     # Other seeds than Polars has: what only the graph decides is seen there.
     for seed in range(100_000 + chunk, 100_000 + GRAPHS, 4):
-        run(make_store, seed, EDITS)
+        run(make_store, seed, EDITS, max_features=4)

@@ -19,4 +19,4 @@ def make_store(declared: Declared) -> MetadataStore:
 @pytest.mark.parametrize("chunk", range(10))
 def test_increments_equal_the_oracles_after_every_edit(chunk: int) -> None:
     for seed in range(chunk, GRAPHS, 10):
-        run(make_store, seed, EDITS)
+        run(make_store, seed, EDITS, max_features=5)
