@@ -14,6 +14,7 @@ from metaxy_core.columns import (
     PROVENANCE_BY_FIELD,
     STALE_FIELDS,
     STATUS,
+    is_system,
     provenance_of,
 )
 from metaxy_core.errors import FilterError, UnknownParentError, VersioningEngineMismatchError
@@ -83,7 +84,7 @@ def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
         return {key: _stored(store, key, table) for key, table in tables().items()}
 
     def own() -> LazyFrame:
-        return _own(store, plan, engine)
+        return _own(store, request, engine)
 
     def labelled() -> LazyFrame:
         rows = parents()
@@ -121,7 +122,7 @@ def _resolve_samples(store: MetadataStore, request: Request, engine: Engine) -> 
     key = key and (key, tuple(slim.schema.items()))
 
     def own() -> LazyFrame:
-        return _own(store, plan, engine, samples)
+        return _own(store, request, engine, samples)
 
     def labelled() -> LazyFrame:
         expected = sampled_units(plan, given, wanted, store.scheme, engine.dialect)
@@ -206,16 +207,30 @@ def _stored(store: MetadataStore, key: FeatureKey, table: LazyFrame) -> LazyFram
 
 
 def _own(
-    store: MetadataStore, plan: FeaturePlan, engine: Engine, samples: DataFrame | None = None
+    store: MetadataStore, request: Request, engine: Engine, samples: DataFrame | None = None
 ) -> LazyFrame:
     """The feature's own stored rows, this store only, marks of childless parents included."""
+    plan = request.plan
     table = store.backend.scan(plan.key.to_table())
     if table is None:
-        table = engine.bring(_empty(store, plan, samples))
-    elif engine.dialect is not store.backend.dialect:
+        table = _empty(store, plan, samples)
+    elif samples is None:
+        _check_own_filters(request, table.collect_schema())
+    if table.implementation.is_polars() or engine.dialect is not store.backend.dialect:
         table = engine.bring(table)
     version = store.graph.versions[plan.key].feature
     return stored_with_marks(plan, complete(plan, table), version)
+
+
+def _check_own_filters(request: Request, schema: Mapping[str, nw.dtypes.DType]) -> None:
+    """Refuse predicates on the feature's own rows over columns that they do not have."""
+    plan = request.plan
+    for predicate in (*request.stale_if, *request.filters.get(plan.key, ())):
+        if not fits(predicate, schema):
+            raise FilterError(
+                f"Feature '{plan.key}' has not all columns of the predicate {predicate!r}. Its "
+                f"columns: {', '.join(name for name in schema if not is_system(name))}."
+            )
 
 
 def _empty(store: MetadataStore, plan: FeaturePlan, samples: DataFrame | None = None) -> LazyFrame:

@@ -59,8 +59,12 @@ def stored_units(plan: FeaturePlan, rows: LazyFrame, asked: Comparison) -> LazyF
     provenances = [
         nw.col(provenance_of(f.key)).alias(stored_provenance(f.key)) for f in plan.fields
     ]
-    stale = reduce(or_, (everything([p]) for p in asked.stale_if), nw.lit(False)).alias(STALE)
-    inside = everything(asked.target).alias(STORED_INSIDE)
+    schema = rows.collect_schema()
+    # What asks for columns that were never stored holds for no stored row.
+    stale_if = [everything([p]) for p in asked.stale_if if fits(p, schema)]
+    stale = reduce(or_, stale_if, nw.lit(False)).alias(STALE)
+    target = [everything([p]) if fits(p, schema) else nw.lit(False) for p in asked.target]
+    inside = reduce(and_, target, nw.lit(True)).alias(STORED_INSIDE)
     units = rows.select(*plan.unit, *provenances, stale, inside, nw.lit(True).alias(STORED))
     if plan.is_expansion:
         # All rows of a set carry the same provenance: any of them speaks for the unit.

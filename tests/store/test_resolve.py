@@ -143,3 +143,22 @@ def test_integer_and_boolean_ids_are_grouped_and_joined_alike(make_store):
         settle(store, "a", samples=rows({"n": [1, 2, -3], "flag": [True, True, False]}))
         assert said(settle(store, "b"), "flag")["new"] == [False, True]
         assert said(store.resolve_update("b"), "flag") == NOTHING
+
+
+def test_filters_on_samples_work_before_anything_is_stored(make_store):
+    with make_store(graph(feature("a"))) as store:
+        samples = rows({"id": ["x", "y"], "day": ["mon", "tue"]})
+        first = store.resolve_update("a", samples=samples, global_filters=["day = 'mon'"])
+        assert said(first) == NOTHING | {"new": ["x"]}
+        store.write("a", rows({"id": ["z"]}))
+        again = store.resolve_update("a", samples=samples, global_filters=["day = 'mon'"])
+        assert said(again) == NOTHING | {"new": ["x"]}
+
+
+def test_a_predicate_on_unknown_columns_of_the_feature_itself_is_refused(make_store):
+    with make_store(graph(feature("a"), feature("b", "a"))) as store:
+        settle(store, "a", samples=rows({"id": ["x"]}))
+        settle(store, "b")
+        for asked in ({"staleness_predicates": ["nope = 1"]}, {"filters": {"b": "nope = 1"}}):
+            with pytest.raises(FilterError, match="'b' has not all columns.*columns: id"):
+                store.resolve_update("b", **asked)
