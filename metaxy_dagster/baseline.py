@@ -79,10 +79,17 @@ def newest(opened: MetadataStore, before: datetime | None = None) -> Baseline | 
     return Baseline(known[-1].version, f"the store, recorded {at}", graph)
 
 
-def last_made(instance: dg.DagsterInstance, key: dg.AssetKey) -> Baseline | None:
-    """What the tags of an asset's latest materialisation say; None where they say nothing."""
-    event = instance.get_latest_materialization_event(key)
-    made = event.asset_materialization if event else None
+def last_made(
+    instance: dg.DagsterInstance, key: dg.AssetKey, before: datetime | None = None
+) -> Baseline | None:
+    """What the tags of an asset's latest materialisation say; None where they say nothing.
+
+    Args:
+        before: leave out what was materialised from this moment on.
+    """
+    wanted = dg.AssetRecordsFilter(key, before_timestamp=before.timestamp() if before else None)
+    records = instance.fetch_materializations(wanted, limit=1).records
+    made = records[0].asset_materialization if records else None
     tags = (made.tags if made else None) or {}
     if _FEATURE_VERSION not in tags:
         return None

@@ -5,6 +5,8 @@ Dagster reads the annotations of ops itself, so this module has no postponed one
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -214,7 +216,9 @@ class _Inspection:
     def _graph_diff(
         self, opened: MetadataStore | None, feature: FeatureKey, key: dg.AssetCheckKey
     ) -> dg.AssetCheckResult:
-        before = self._baseline(opened) or last_made(self.context.instance, key.asset_key)
+        before = self._baseline(opened) or last_made(
+            self.context.instance, key.asset_key, self._start
+        )
         if before is None:
             shown = {"to_snapshot": self.graph.snapshot_version[:8]}
             return _result(key, True, "There is no baseline to compare with yet.", shown)
@@ -247,13 +251,22 @@ class _Inspection:
             return None
         if self.baseline is not None:
             return recorded(opened, str(self.baseline))
-        return newest(opened, start_of(self.context.instance, self.context.run))
+        return newest(opened, self._start)
+
+    @cached_property
+    def _start(self) -> datetime | None:
+        return start_of(self.context.instance, self.context.run)
 
 
 def _pending(key: dg.AssetCheckKey, found: Pending) -> dg.AssetCheckResult:
     counts = {"new": found.new, "stale": found.stale, "orphaned": found.orphaned}
     counts |= {"waiting": found.waiting} if found.waiting else {}
-    return _result(key, not found.todo, found.said, {} if found.reason else counts)
+    said = (
+        f"To process: {found.said}."
+        if found.todo
+        else found.reason or "There is nothing to process."
+    )
+    return _result(key, not found.todo, said, {} if found.reason else counts)
 
 
 def _result(

@@ -149,14 +149,15 @@ def _baseline(
     """
     if given is not None:
         return from_file(given) if is_file(given) else recorded(opened, str(given))
-    made = last_made(context.instance, _asset_of(context, feature))
+    start = start_of(context.instance, context.run)
+    made = last_made(context.instance, _asset_of(context, feature), start)
     if made is not None and made.version:
         try:
             return recorded(opened, made.version)
         except SystemDataNotFoundError:
             # Made by an asset that records no graphs, or in another store.
             pass
-    return newest(opened, start_of(context.instance, context.run)) or made
+    return newest(opened, start) or made
 
 
 def _asset_of(context: dg.AssetExecutionContext, feature: FeatureKey) -> dg.AssetKey:

@@ -173,6 +173,14 @@ def test_the_graph_that_the_run_itself_records_is_no_baseline_for_it(meta: Metax
         assert all(evaluation.passed for evaluation in again.values())
 
 
+def test_the_first_run_of_all_has_no_baseline(meta: MetaxyStore) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        how: dict[str, Any] = {"instance": instance, "checks": ["graph_diff"]}
+        _, found = check(graph_at(), meta, run=["ex/video"], **how)
+    description = found["ex/video:graph_diff"].description
+    assert description == "There is no baseline to compare with yet."
+
+
 def test_a_file_is_a_baseline_without_a_store(on_disk: MetaxyStore, tmp_path: Path) -> None:
     path = tmp_path / "main.json"
     path.write_text(GraphSnapshot.of(graph_at().freeze()).to_json(), encoding="utf-8")
@@ -224,7 +232,7 @@ def test_pending_work_is_counted_and_only_warned_of(meta: MetaxyStore) -> None:
     crop = found["ex/crop:pending_increment"]
     assert (crop.passed, crop.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert said(crop) == {"new": 2, "stale": 0, "orphaned": 0}
-    assert crop.description == "2 new"
+    assert crop.description == "To process: 2 new."
     assert "known only when it runs" in (found["ex/video:pending_increment"].description or "")
     assert "never materialised" in (found["ex/words:pending_increment"].description or "")
 
