@@ -88,13 +88,11 @@ def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
 
     def labelled() -> LazyFrame:
         rows = parents()
-        filters = _filters_by_parent(request, rows)
-        asked = Comparison(
-            request.stale_if, request.filters.get(plan.key, ()), filters, request.skip_comparison
-        )
+        filters = _filters_by_feature(request, rows)
+        asked = Comparison(request.stale_if, filters, request.skip_comparison)
         nothing = engine.bring(_empty(store, plan))
-        expected = expected_units(plan, rows, filters, nothing, store.scheme, engine.dialect)
-        return compare(plan, expected, stored_units(plan, own(), asked), asked)
+        expected = expected_units(plan, rows, nothing, store.scheme, engine.dialect)
+        return compare(plan, expected, stored_units(plan, own(), asked), asked, rows)
 
     labels = engine.hold(labelled, key and ("labels", key))
     return LazyIncrement(
@@ -115,7 +113,8 @@ def _resolve_samples(store: MetadataStore, request: Request, engine: Engine) -> 
     samples = accept(plan, request.samples, store.scheme)
     wanted = [*request.filters.get(plan.key, ()), *request.global_filters]
     _check_filters(plan, request.filters.keys() - {plan.key})
-    asked = Comparison(request.stale_if, wanted, {}, request.skip_comparison, sampled=True)
+    filters = {plan.key: wanted}
+    asked = Comparison(request.stale_if, filters, request.skip_comparison, sampled=True)
     slim = samples.select(*plan.unit, *_provenances(plan), *_user_columns(plan, samples, wanted))
     given = engine.bring(slim.lazy())
     key = _key(store, request)
@@ -126,7 +125,7 @@ def _resolve_samples(store: MetadataStore, request: Request, engine: Engine) -> 
 
     def labelled() -> LazyFrame:
         expected = sampled_units(plan, given, wanted, store.scheme, engine.dialect)
-        return compare(plan, expected, stored_units(plan, own(), asked), asked)
+        return compare(plan, expected, stored_units(plan, own(), asked), asked, {})
 
     uses = [] if engine.dialect.name == "polars" else [given]
     labels = engine.hold(labelled, key and ("labels", key), uses)
@@ -257,12 +256,13 @@ def _stored_types(store: MetadataStore, plan: FeaturePlan) -> dict[str, nw.dtype
     return types
 
 
-def _filters_by_parent(request: Request, parents: Mapping[FeatureKey, LazyFrame]) -> Filters:
-    """Run-time filters per parent; a global filter goes to each parent that has its columns."""
+def _filters_by_feature(request: Request, parents: Mapping[FeatureKey, LazyFrame]) -> Filters:
+    """Run-time filters; a global filter goes to each parent that has its columns."""
     plan = request.plan
     schemas = {key: rows.collect_schema() for key, rows in parents.items()}
-    filters = {edge.parent.key: [*request.filters.get(edge.parent.key, ())] for edge in plan.edges}
-    _check_filters(plan, request.filters.keys() - filters.keys() - {plan.key})
+    known = [plan.key, *(edge.parent.key for edge in plan.edges)]
+    filters = {key: [*request.filters.get(key, ())] for key in known}
+    _check_filters(plan, request.filters.keys() - filters.keys())
     for predicate in request.global_filters:
         takers = [key for key, schema in schemas.items() if fits(predicate, schema)]
         if not takers:

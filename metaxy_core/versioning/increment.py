@@ -15,14 +15,14 @@ import narwhals as nw
 from metaxy_core.columns import STALE_FIELDS, STATUS, provenance_of
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.filters import Predicate, everything, fits
-from metaxy_core.graph import EdgePlan, FeaturePlan
+from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
+from metaxy_core.versioning.inside import Filters, with_inside
 from metaxy_core.versioning.names import (
     EXPECTED,
     INSIDE,
     STALE,
     STORED,
-    STORED_BY_IDS,
     STORED_INSIDE,
     WAITING,
     stored_provenance,
@@ -37,15 +37,13 @@ class Comparison:
 
     Attributes:
         stale_if: predicates on stored rows; a unit with such a row is stale.
-        target: run-time filters on the feature's own stored rows.
-        parents: run-time filters on the parents, under each parent's own column names.
+        filters: run-time filters per parent, and on the feature itself, under their own names.
         skip: everything expected is new.
-        sampled: the expected units are the user's samples, which `target` has judged already.
+        sampled: the expected units are the user's samples, which the filters have judged.
     """
 
     stale_if: Sequence[Predicate] = ()
-    target: Sequence[Predicate] = ()
-    parents: Mapping[FeatureKey, Sequence[Predicate]] = field(default_factory=dict)
+    filters: Filters = field(default_factory=dict)
     skip: bool = False
     sampled: bool = False
 
@@ -63,8 +61,9 @@ def stored_units(plan: FeaturePlan, rows: LazyFrame, asked: Comparison) -> LazyF
     # What asks for columns that were never stored holds for no stored row.
     stale_if = [everything([p]) for p in asked.stale_if if fits(p, schema)]
     stale = reduce(or_, stale_if, nw.lit(False)).alias(STALE)
-    target = [everything([p]) if fits(p, schema) else nw.lit(False) for p in asked.target]
-    inside = reduce(and_, target, nw.lit(True)).alias(STORED_INSIDE)
+    target = asked.filters.get(plan.key, ())
+    passed = [everything([p]) if fits(p, schema) else nw.lit(False) for p in target]
+    inside = reduce(and_, passed, nw.lit(True)).alias(STORED_INSIDE)
     units = rows.select(*plan.unit, *provenances, stale, inside, nw.lit(True).alias(STORED))
     if plan.is_expansion:
         # All rows of a set carry the same provenance: any of them speaks for the unit.
@@ -72,35 +71,19 @@ def stored_units(plan: FeaturePlan, rows: LazyFrame, asked: Comparison) -> LazyF
             *(nw.col(stored_provenance(f.key)).max() for f in plan.fields),
             *(nw.col(flag).max() for flag in (STALE, STORED_INSIDE, STORED)),
         )
-    units = units.with_columns(nw.lit(True).alias(STORED_BY_IDS))
-    for edge in plan.edges:
-        if predicates := asked.parents.get(edge.parent.key):
-            units = _judged_by_ids(units, plan, edge, predicates)
     return units
 
 
-def _judged_by_ids(
-    units: LazyFrame, plan: FeaturePlan, edge: EdgePlan, predicates: Sequence[Predicate]
-) -> LazyFrame:
-    """Judge the units whose parent row may be gone by the ids that came from that parent."""
-    own = {renamed: name for name, renamed in edge.dep.rename.items()}
-    names = {
-        column: own.get(column, column) if column in edge.on else f"metaxy_other{position}"
-        for position, column in enumerate(plan.unit)
-    }
-    schema = units.collect_schema()
-    known = {names[column]: schema[column] for column in edge.on}
-    if not all(fits(predicate, known) for predicate in predicates):
-        return units.with_columns(nw.lit(False).alias(STORED_BY_IDS))
-    passed = nw.col(STORED_BY_IDS) & everything(predicates)
-    judged = units.rename(names).with_columns(passed.alias(STORED_BY_IDS))
-    return judged.rename({name: column for column, name in names.items()})
-
-
 def compare(
-    plan: FeaturePlan, expected: LazyFrame, stored: LazyFrame, asked: Comparison
+    plan: FeaturePlan,
+    expected: LazyFrame,
+    stored: LazyFrame,
+    asked: Comparison,
+    rows: Mapping[FeatureKey, LazyFrame],
 ) -> LazyFrame:
     """Label the units that are not up to date.
+
+    `rows` are the parents' stored rows, which the filters judge; none where `asked.sampled`.
 
     Columns out: the unit; `metaxy_status` ("new", "stale", "orphaned" or "waiting"); the fields
     that differ, joined by commas, in `metaxy_stale_fields`; the expected provenance of each
@@ -110,6 +93,12 @@ def compare(
         nw.coalesce(nw.col(column), nw.col(f"{column}_stored")).alias(column)
         for column in plan.unit
     )
+    both = both.drop(*(f"{column}_stored" for column in plan.unit))
+    if asked.sampled:
+        judged = nw.coalesce(nw.col(INSIDE), nw.col(STORED_INSIDE))
+        both = both.with_columns(judged.alias(INSIDE))
+    else:
+        both = with_inside(both, plan, asked.filters, rows)
     differs = [_differs(provenance_of(f.key), stored_provenance(f.key)) for f in plan.fields]
     is_expected, is_stored = ~nw.col(EXPECTED).is_null(), ~nw.col(STORED).is_null()
     waits = nw.coalesce(nw.col(WAITING), nw.lit(False))
@@ -136,28 +125,9 @@ def compare(
         nw.concat_str(*names, separator=",", ignore_nulls=True).alias(STALE_FIELDS),
     )
     provenances = [provenance_of(f.key) for f in plan.fields]
-    return labelled.filter(
-        ~nw.col(STATUS).is_null() & _inside(plan, both, asked, is_expected, is_stored)
-    ).select(*plan.unit, STATUS, STALE_FIELDS, *provenances)
+    chosen = labelled.filter(~nw.col(STATUS).is_null() & nw.col(INSIDE))
+    return chosen.select(*plan.unit, STATUS, STALE_FIELDS, *provenances)
 
 
 def _differs(expected: str, stored: str) -> nw.Expr:
     return nw.col(stored).is_null() | (nw.col(expected) != nw.col(stored))
-
-
-def _inside(
-    plan: FeaturePlan,
-    both: LazyFrame,
-    asked: Comparison,
-    is_expected: nw.Expr,
-    is_stored: nw.Expr,
-) -> nw.Expr:
-    """Whether a unit is inside the run-time filters; where a row is gone, its ids are judged."""
-    schema = both.collect_schema()
-    ids = {column: schema[column] for column in plan.unit}
-    judged = (everything([p]) if fits(p, ids) else nw.lit(False) for p in asked.target)
-    parents = nw.when(is_expected).then(nw.col(INSIDE)).otherwise(nw.col(STORED_BY_IDS))
-    target = (
-        nw.when(is_stored).then(nw.col(STORED_INSIDE)).otherwise(reduce(and_, judged, nw.lit(True)))
-    )
-    return parents & (is_expected | target if asked.sampled else target)

@@ -12,7 +12,6 @@ STORED: Final = "metaxy_is_stored"
 WAITING: Final = "metaxy_is_waiting"
 INSIDE: Final = "metaxy_is_inside"
 STORED_INSIDE: Final = "metaxy_stored_is_inside"
-STORED_BY_IDS: Final = "metaxy_stored_ids_are_inside"
 STALE: Final = "metaxy_is_stale"
 
 
@@ -32,8 +31,13 @@ def waiting_in(edge: EdgePlan) -> str:
 
 
 def inside_in(edge: EdgePlan) -> str:
-    """True where a row of the parent passes the run-time filters."""
+    """Whether a row of the parent passes the run-time filters; NULL where it has none."""
     return f"metaxy_edge{edge.index}_inside"
+
+
+def by_ids_in(edge: EdgePlan) -> str:
+    """Whether the ids that came from the parent pass the run-time filters."""
+    return f"metaxy_edge{edge.index}_ids_inside"
 
 
 def stored_provenance(field: FieldKey) -> str:

@@ -19,7 +19,6 @@ from metaxy_core.versioning.names import (
     INSIDE,
     WAITING,
     data_version_in,
-    inside_in,
     present_in,
     waiting_in,
 )
@@ -29,7 +28,6 @@ from metaxy_core.versioning.provenance import with_provenance, with_root_provena
 def expected_units(
     plan: FeaturePlan,
     rows: Mapping[FeatureKey, LazyFrame],
-    inside: Mapping[FeatureKey, Sequence[Predicate]],
     nothing: LazyFrame,
     scheme: HashScheme,
     dialect: Dialect,
@@ -40,15 +38,14 @@ def expected_units(
         rows: the stored rows of each parent, under the parent's own column names; an optional
             parent that no store has is left out.
         nothing: the feature's id columns without rows, for when no parent is there.
-        inside: run-time filters per parent, under the parent's own column names.
 
-    Columns out: the unit, `metaxy_provenance__<field>`, whether the unit waits for a parent, and
-    whether it is inside the filters; one row per unit.
+    Columns out: the unit, `metaxy_provenance__<field>`, and whether the unit waits for a parent;
+    one row per unit.
     """
     there = [edge for edge in plan.joined if edge.parent.key in rows]
     units, known, full = nothing.select(*plan.unit), set(plan.unit), True
     for position, edge in enumerate(there):
-        right = _of_edge(edge, rows, inside, scheme, dialect)
+        right = _of_edge(edge, rows[edge.parent.key], scheme, dialect)
         if position == 0:
             units, known, full = right, set(edge.on), edge.dep.optional
             continue
@@ -59,12 +56,10 @@ def expected_units(
         if edge not in there:
             units = _without(edge, units)
     waiting = [nw.col(waiting_in(edge)) for edge in plan.edges]
-    passed = [nw.col(inside_in(edge)) for edge in plan.edges if inside.get(edge.parent.key)]
     units = with_provenance(units, plan, scheme, dialect).with_columns(
-        nw.any_horizontal(*waiting, ignore_nulls=True).alias(WAITING),
-        _all(passed).alias(INSIDE),
+        nw.any_horizontal(*waiting, ignore_nulls=True).alias(WAITING)
     )
-    return units.select(*plan.unit, *_provenances(plan), WAITING, INSIDE, _true(EXPECTED))
+    return units.select(*plan.unit, *_provenances(plan), WAITING, _true(EXPECTED))
 
 
 def sampled_units(
@@ -74,7 +69,9 @@ def sampled_units(
     scheme: HashScheme,
     dialect: Dialect,
 ) -> LazyFrame:
-    """The units that the user's samples name; columns out as in `expected_units`.
+    """The units that the user's samples name, and whether filters on the samples choose them.
+
+    Columns out: as `expected_units`, and `INSIDE`.
 
     Columns in: the id columns and `metaxy_provenance__<field>`, the user's text for a root and
     digests for a derived feature.
@@ -120,44 +117,35 @@ def edge_rows(edge: EdgePlan, rows: LazyFrame, keep: Sequence[str] = ()) -> Lazy
 
     Columns out: the edge's id columns, `keep`, and the selected user columns.
     """
-    rows = apply(_renamed(edge, rows), edge.dep.filters)
+    rows = seen_rows(edge, rows)
     names = rows.collect_schema().names() if edge.dep.select is None else edge.dep.select
     wanted = dict.fromkeys((*edge.ids, *keep, *(name for name in names if not is_system(name))))
     return rows.select(*wanted)
 
 
-def _renamed(edge: EdgePlan, rows: LazyFrame) -> LazyFrame:
-    return rows.rename(dict(edge.dep.rename)) if edge.dep.rename else rows
+def seen_rows(edge: EdgePlan, rows: LazyFrame) -> LazyFrame:
+    """A parent's rows renamed and filtered, with all their columns."""
+    renamed = rows.rename(dict(edge.dep.rename)) if edge.dep.rename else rows
+    return apply(renamed, edge.dep.filters)
 
 
-def _of_edge(
-    edge: EdgePlan,
-    rows: Mapping[FeatureKey, LazyFrame],
-    inside: Mapping[FeatureKey, Sequence[Predicate]],
-    scheme: HashScheme,
-    dialect: Dialect,
-) -> LazyFrame:
-    """One row per unit of the edge: `on`, a data version per field, waiting, inside, present."""
+def _of_edge(edge: EdgePlan, rows: LazyFrame, scheme: HashScheme, dialect: Dialect) -> LazyFrame:
+    """One row per unit of the edge: `on`, a data version per field, waiting, present."""
     versions = {data_version_of(key): data_version_in(edge, key) for key in edge.fields}
-    parent = rows[edge.parent.key].with_columns(
-        everything(inside.get(edge.parent.key, ())).alias(inside_in(edge))
-    )
-    parent = _renamed(edge, parent).rename(versions)
-    parent = apply(parent, edge.dep.filters)
+    parent = seen_rows(edge, rows).rename(versions)
     lacking = [nw.col(name).is_null() for name in versions.values()]
     parent = parent.with_columns(_any(lacking).alias(waiting_in(edge)))
     if edge.kind is LineageKind.AGGREGATION:
         parent = _grouped(edge, parent, list(versions.values()), scheme, dialect)
-    flags = (waiting_in(edge), inside_in(edge))
-    return parent.select(*edge.on, *versions.values(), *flags, _true(present_in(edge)))
+    versions_in = versions.values()
+    return parent.select(*edge.on, *versions_in, waiting_in(edge), _true(present_in(edge)))
 
 
 def _without(edge: EdgePlan, units: LazyFrame) -> LazyFrame:
     """Units that have nothing of an optional parent."""
     texts = [nw.lit(None).cast(nw.String()).alias(data_version_in(edge, f)) for f in edge.fields]
     flags = [
-        nw.lit(None).cast(nw.Boolean()).alias(name)
-        for name in (present_in(edge), inside_in(edge), waiting_in(edge))
+        nw.lit(None).cast(nw.Boolean()).alias(name) for name in (present_in(edge), waiting_in(edge))
     ]
     return units.with_columns(*texts, *flags)
 
@@ -185,7 +173,7 @@ def _grouped(
             for version in versions
         )
         members = dialect.digest(members, versions, scheme.algorithm)
-    groups = dialect.gather(members, edge.on, versions, [waiting_in(edge), inside_in(edge)])
+    groups = dialect.gather(members, edge.on, versions, [waiting_in(edge)])
     return dialect.digest(groups, versions, scheme.algorithm) if versions else groups
 
 
@@ -219,9 +207,3 @@ def _true(name: str) -> nw.Expr:
 
 def _any(conditions: Sequence[nw.Expr]) -> nw.Expr:
     return nw.any_horizontal(*conditions, ignore_nulls=True) if conditions else nw.lit(False)
-
-
-def _all(conditions: Sequence[nw.Expr]) -> nw.Expr:
-    """All hold; an absent optional parent, NULL, does not pass."""
-    held = [nw.coalesce(condition, nw.lit(False)) for condition in conditions]
-    return nw.all_horizontal(*held, ignore_nulls=True) if held else nw.lit(True)
