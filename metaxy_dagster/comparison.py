@@ -31,7 +31,9 @@ from metaxy_dagster.baseline import SHOWN, Baseline
 from metaxy_dagster.metadata import table
 
 _HOPS = 3
-"""As far as this the picture reaches for the cause of a change."""
+"""No feature farther away is drawn."""
+_NODES = 12
+"""No more features are drawn than this, neighbours and causes apart."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,12 @@ class Comparison:
             return shown
         view = self._picture()
         picture = f"![What changed around {self.feature}]({svg_data_uri(view)})"
+        if self.downstream:
+            shown["affected_downstream"] = self._downstream_table(rows or {})
         return {
             "diff": dg.MetadataValue.md(f"{picture}\n\n{render_markdown(view)}"),
-            "mermaid": dg.MetadataValue.text(render_mermaid(view)),
-            "affected_downstream": self._downstream_table(rows or {}),
+            # As a code block: the page would run the lines of a plain text together.
+            "mermaid": dg.MetadataValue.md(f"```mermaid\n{render_mermaid(view)}\n```"),
             **shown,
         }
 
@@ -141,15 +145,17 @@ class Comparison:
         return tuple(map(str, found[0].causes)) if found else ()
 
     def _picture(self) -> GraphView:
-        """The feature and its neighbours, and more of them until what it follows is seen."""
+        """The feature, its neighbours, and more of them while they are few or a cause is unseen."""
         assert self.diff is not None  # the caller has asked
         whole = GraphView.of(self.diff)
         wanted = {cause.rpartition(".")[0] for cause in self._causes}
-        for hops in range(1, _HOPS):
-            view = neighbourhood(whole, self.feature, hops)
-            if wanted <= {node.key for node in view.nodes}:
+        view = neighbourhood(whole, self.feature)
+        for hops in range(2, _HOPS + 1):
+            wider = neighbourhood(whole, self.feature, hops)
+            if len(wider.nodes) > _NODES and wanted <= {node.key for node in view.nodes}:
                 return view
-        return neighbourhood(whole, self.feature, _HOPS)
+            view = wider
+        return view
 
     def _downstream_table(self, rows: Mapping[FeatureKey, int]) -> dg.TableMetadataValue:
         assert self.diff is not None  # the caller has asked

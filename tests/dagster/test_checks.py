@@ -120,7 +120,7 @@ def test_a_new_code_version_warns_at_the_feature_and_at_what_follows_it(meta: Me
     assert (shown["changed_fields"], shown["would_recompute"]) == (1, 2)
     assert shown["diff"].startswith("![What changed around ex/video](data:image/svg+xml;base64,")
     assert "| `ex/video` | `audio` |" in shown["diff"]
-    assert "flowchart LR" in shown["mermaid"]
+    assert shown["mermaid"].startswith("```mermaid\nflowchart LR\n")
     assert [row.data for row in shown_records(video)] == [
         {"feature": "ex/crop", "fields": "default", "rows": 2},
         {"feature": "ex/words", "fields": "default", "rows": 2},
