@@ -24,6 +24,7 @@ from metaxy_core.columns import (
     UPDATED_AT,
     WRITE_ID,
     data_version_of,
+    is_system,
     provenance_of,
 )
 from metaxy_core.errors import MetadataSchemaError, SetClosedError
@@ -251,7 +252,9 @@ def _with_open_rows(store: MetadataStore, one: Write, rows: DataFrame) -> DataFr
         mark = nw.col(next(c for c in ids if c not in unit)).is_null()
         marks = rows.lazy().filter(mark).join(children, on=unit, how="anti")
         settled = nw.concat([rows.lazy().filter(~mark), marks]).collect()
-    return _stacked(settled, joining.drop(COMMIT))
+    # Fields that the closing write does not declare would be known of some children only.
+    foreign = [name for name in joining.columns if is_system(name) and name not in rows.columns]
+    return _stacked(settled, joining.drop(*foreign))
 
 
 def _stacked(first: DataFrame, second: DataFrame) -> DataFrame:
