@@ -7,6 +7,7 @@ same provenance when their trees are the same object. What the engine says must 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -359,7 +360,12 @@ class Reference:
             edges = [self._edge(dep) for dep in spec.deps]
             expected = dict(self._expected(key, edges))
         columns, asked, stored = self.unit_columns(key), filters or {}, self.stored(key)
-        rows = {unit: [row.values for row in state.rows] for unit, state in stored.items()}
+        # A settled unit without children is judged as a row of which only the unit is known.
+        rows: dict[Ids, list[Mapping[str, Cell]]] = {
+            unit: [row.values for row in state.rows]
+            or [defaultdict(lambda: None, zip(columns, unit, strict=True))]
+            for unit, state in stored.items()
+        }
         rows |= {_pick(sample.values, columns): [sample.values] for sample in samples}
 
         def inside(unit: Ids) -> bool:

@@ -251,9 +251,9 @@ def _edge(
     number, second, text = user_columns(parent)
     shape, on = rng.random(), None
     grouped = [rename.get(column, column) for column in parent.id_columns]
-    if shape < 0.5:
+    if shape < 0.42:
         lineage = LineageRelationship.identity()
-    elif shape < 0.65:
+    elif shape < 0.62:
         lineage = LineageRelationship.expansion()
     else:
         on = rng.sample(grouped, rng.randint(1, len(grouped)))

@@ -165,7 +165,6 @@ def test_a_filter_on_ids_asks_the_unit_where_an_optional_parent_is_absent(
     )
 
 
-@pytest.mark.xfail(reason="a set's provenance is that of any row, not of all", strict=True)
 def test_open_rows_bring_no_fields_that_the_closing_write_does_not_declare(
     replayed: Replay,
 ) -> None:

@@ -139,7 +139,7 @@ def random_edit(rng: random.Random, world: World) -> Edit:
     """An edit that is likely to matter now."""
     for _ in range(10):
         make = rng.choices(
-            (_put, _process, _delete, _undelete, _redeclare, _hold, _look), (4, 9, 3, 1, 4, 1, 3)
+            (_put, _process, _delete, _undelete, _redeclare, _hold, _look), (4, 11, 3, 1, 4, 1, 2)
         )[0]
         if (edit := make(rng, world)) is not None:
             return edit
@@ -187,7 +187,7 @@ def _process(rng: random.Random, world: World) -> Edit | None:
             continue
         if rng.random() < 0.35:
             units = rng.sample(units, rng.randint(1, len(units)))
-        partial = world.reference.is_expansion(key) and rng.random() < 0.25
+        partial = world.reference.is_expansion(key) and rng.random() < 0.35
         made = tuple(_made(rng, world, key, unit, partial) for unit in units)
         return Process(key, made, partial, held=rng.random() < 0.1)
     return None
@@ -250,10 +250,7 @@ def _hold(rng: random.Random, world: World) -> Edit | None:
 def _look(rng: random.Random, world: World) -> Edit | None:
     key = rng.choice(list(world.specs))
     filters = {}
-    deps = world.specs[key].deps
-    # Filters on one of several parents, or on an optional one: see the xfails in tests/golden.
-    asked = [] if len(deps) > 1 or any(dep.optional for dep in deps) else deps
-    for other in [key, *(str(dep.feature) for dep in asked)]:
+    for other in [key, *(str(dep.feature) for dep in world.specs[key].deps)]:
         spec = world.specs[other]
         # Filters over tables that do not exist are another matter.
         if rng.random() < 0.6 and world.reference.is_written(other):
