@@ -173,6 +173,10 @@ class Reference:
 
     # -- what the declarations mean ----------------------------------------------------------
 
+    def spec(self, key: str) -> FeatureSpec:
+        """The declaration of a feature."""
+        return self._specs[key]
+
     def unit_columns(self, key: str) -> tuple[str, ...]:
         """The id columns of what is replaced as a whole: those that the edges give."""
         spec = self._specs[key]
