@@ -188,12 +188,13 @@ def _process(rng: random.Random, world: World) -> Edit | None:
         if rng.random() < 0.35:
             units = rng.sample(units, rng.randint(1, len(units)))
         partial = world.reference.is_expansion(key) and rng.random() < 0.35
-        made = tuple(_made(rng, world, key, unit, partial) for unit in units)
+        made = tuple(made_of(rng, world, key, unit, partial) for unit in units)
         return Process(key, made, partial, held=rng.random() < 0.1)
     return None
 
 
-def _made(rng: random.Random, world: World, key: str, unit: Ids, partial: bool) -> Made:
+def made_of(rng: random.Random, world: World, key: str, unit: Ids, partial: bool = False) -> Made:
+    """What a job makes of a unit: one row, or up to three children."""
     spec, columns = world.specs[key], world.reference.unit_columns(key)
     named = dict(zip(columns, unit, strict=True))
     children = [named]
