@@ -4,39 +4,15 @@ Dagster reads the annotations of ops itself, so this module has no postponed one
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
 
-from metaxy_core import (
-    FeatureGraph,
-    FeatureKey,
-    Graph,
-    HashSchemeMismatchError,
-    MetadataSchemaError,
-    MetadataStore,
-    Severity,
-    StoreUnavailableError,
-    active_graph,
-)
+from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph
 from metaxy_dagster.arguments import STORE_KEY
-from metaxy_dagster.baseline import (
-    Baseline,
-    from_file,
-    is_file,
-    last_made,
-    newest,
-    recorded,
-    start_of,
-)
-from metaxy_dagster.comparison import compare
 from metaxy_dagster.increment import frozen
-from metaxy_dagster.integrity import FACTS
-from metaxy_dagster.pending import ROOTS, Pending, count
+from metaxy_dagster.inspection import Inspection
 from metaxy_dagster.resource import MetaxyStore
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
@@ -68,7 +44,6 @@ _DESCRIPTIONS: dict[str, str] = {
 }
 _GRAVE = ("graph_diff", "unique_samples", "provenance_complete")
 """Those that can fail as an error; the others only warn."""
-_WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 
 
 def feature_checks(
@@ -87,9 +62,10 @@ def feature_checks(
 ) -> dg.AssetChecksDefinition:
     """The checks of every feature, in one step that can be subset.
 
-    `graph_diff` compares each feature with the newest graph recorded before the run (see
-    `Baseline`): a cosmetic change passes, one that makes samples stale is a warning, a breaking
-    one an error; a picture, tables and the rows that would be computed again are its metadata.
+    `graph_diff` compares each feature with the newest graph recorded before the run, else with
+    the version its asset was last made under. A cosmetic change passes, one that makes samples
+    stale is a warning until no stored row is of another version, a breaking one an error; a
+    picture, tables and the rows that would be computed again are its metadata.
     `pending_increment` counts what a run would find; `one_version`, `unique_samples`,
     `provenance_complete` and `schema_matches` look at the stored rows, in the database.
 
@@ -101,7 +77,8 @@ def feature_checks(
         graph: where they are declared; by default the active graph.
         checks: which of them.
         baseline: the snapshot to compare with instead: the beginning of a recorded version, or
-            the path of a JSON file that `metaxy graph snapshot` wrote.
+            the path of a JSON file that `metaxy graph snapshot` wrote. A difference from it is
+            told whether or not the samples are up to date by now.
         blocking: an error stops the features below in the same run: True for those that can be
             errors, or their names. Each feature's checks are then a step of their own.
         pending_cron: when to run `pending_increment` by itself, such as `"@hourly"`; needs an
@@ -149,7 +126,7 @@ def feature_checks(
         for key, feature in by_key.items():
             if key in context.selected_asset_check_keys:
                 asked.setdefault(feature, []).append(key)
-        inspection = _Inspection(resource, assets.graph, context, baseline)
+        inspection = Inspection(resource, assets.graph, context, baseline)
         for feature, keys in asked.items():
             yield from inspection.of(feature, keys)
 
@@ -161,129 +138,6 @@ def feature_checks(
         pool=pool,
         description="Compares the graph with the recorded one and looks at the stored rows.",
     )(run)
-
-
-@dataclass
-class _Inspection:
-    """The checks of one run: the baseline is found once, the store is open once per feature."""
-
-    store: MetaxyStore
-    graph: Graph
-    context: dg.AssetCheckExecutionContext
-    baseline: str | Path | None
-    _found: list[Baseline | None] = field(default_factory=list)
-
-    def of(
-        self, feature: FeatureKey, keys: list[dg.AssetCheckKey]
-    ) -> Iterator[dg.AssetCheckResult]:
-        """The results of some checks of one feature."""
-        try:
-            with self.store.open("r", graph=self.graph) as opened:
-                # Made while it is open, given when it is closed again.
-                results = [self._checked(opened, feature, key) for key in keys]
-        except HashSchemeMismatchError as error:
-            said = f"breaking: {error}"
-            results = [_result(key, False, said, severity=_ERROR) for key in keys]
-        except StoreUnavailableError as error:
-            if error.reason != "missing":
-                raise
-            results = [self._without_store(feature, key) for key in keys]
-        yield from results
-
-    def _checked(
-        self, opened: MetadataStore, feature: FeatureKey, key: dg.AssetCheckKey
-    ) -> dg.AssetCheckResult:
-        try:
-            if key.name == "graph_diff":
-                return self._graph_diff(opened, feature, key)
-            if key.name == "pending_increment":
-                return _pending(key, count(opened, feature))
-            if not opened.has_feature(feature):
-                return _result(key, True, "Nothing is stored yet.")
-            facts, severity = FACTS[key.name]
-            found = facts(opened, feature)
-        except MetadataSchemaError as error:
-            return _result(key, False, str(error), severity=_ERROR)
-        return _result(key, found.passed, found.description, found.metadata, severity)
-
-    def _without_store(self, feature: FeatureKey, key: dg.AssetCheckKey) -> dg.AssetCheckResult:
-        if key.name == "graph_diff":
-            return self._graph_diff(None, feature, key)
-        if key.name == "pending_increment" and self.graph[feature].is_root:
-            return _pending(key, Pending(reason=ROOTS))
-        return _result(key, True, "The store does not exist yet.")
-
-    def _graph_diff(
-        self, opened: MetadataStore | None, feature: FeatureKey, key: dg.AssetCheckKey
-    ) -> dg.AssetCheckResult:
-        before = self._baseline(opened) or last_made(
-            self.context.instance, key.asset_key, self._start
-        )
-        if before is None:
-            shown = {"to_snapshot": self.graph.snapshot_version[:8]}
-            return _result(key, True, "There is no baseline to compare with yet.", shown)
-        found = compare(self.graph, feature, before)
-        rows = None
-        if opened is not None:
-            try:
-                rows = found.stale_rows(opened)
-            except MetadataSchemaError as error:
-                # Rows under other id columns cannot be counted; the difference says so itself.
-                self.context.log.info("The rows to be computed again are not known: %s", error)
-        return _result(
-            key,
-            found.severity in (None, Severity.COSMETIC),
-            found.summary,
-            found.metadata(rows),
-            _ERROR if found.severity is Severity.BREAKING else _WARN,
-        )
-
-    def _baseline(self, opened: MetadataStore | None) -> Baseline | None:
-        """What the whole graph is compared with; found once."""
-        if not self._found:
-            self._found.append(self._look_for_baseline(opened))
-        return self._found[0]
-
-    def _look_for_baseline(self, opened: MetadataStore | None) -> Baseline | None:
-        if self.baseline is not None and is_file(self.baseline):
-            return from_file(self.baseline)
-        if opened is None:
-            return None
-        if self.baseline is not None:
-            return recorded(opened, str(self.baseline))
-        return newest(opened, self._start)
-
-    @cached_property
-    def _start(self) -> datetime | None:
-        return start_of(self.context.instance, self.context.run)
-
-
-def _pending(key: dg.AssetCheckKey, found: Pending) -> dg.AssetCheckResult:
-    counts = {"new": found.new, "stale": found.stale, "orphaned": found.orphaned}
-    counts |= {"waiting": found.waiting} if found.waiting else {}
-    said = (
-        f"To process: {found.said}."
-        if found.todo
-        else found.reason or "There is nothing to process."
-    )
-    return _result(key, not found.todo, said, {} if found.reason else counts)
-
-
-def _result(
-    key: dg.AssetCheckKey,
-    passed: bool,
-    description: str,
-    metadata: Any = None,
-    severity: dg.AssetCheckSeverity = _WARN,
-) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        passed=passed,
-        asset_key=key.asset_key,
-        check_name=key.name,
-        description=description,
-        metadata=dict(metadata or {}),
-        severity=severity,
-    )
 
 
 def _monitor(cron: str | None, check: str) -> dg.AutomationCondition[Any] | None:

@@ -77,6 +77,15 @@ class Comparison:
             return f"Nothing changed {since}."
         return f"{self.severity.value}: {', '.join(self._said())}, {since}"
 
+    def is_done(self, rows: Mapping[FeatureKey, int] | None) -> bool:
+        """Whether samples had to be computed again, and none of them is left.
+
+        Args:
+            rows: see `stale_rows`; None where they could not be counted.
+        """
+        moved = self.severity is Severity.RECOMPUTE and (not self.own or self.own.version_changed)
+        return moved and rows is not None and not rows.get(self.feature)
+
     @cached_property
     def downstream(self) -> tuple[FeatureKey, ...]:
         """The features below this one that have to be computed again with it."""
