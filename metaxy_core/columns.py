@@ -6,9 +6,7 @@ Every name begins with `metaxy_`, which user columns may not.
 
 from __future__ import annotations
 
-from typing import Final
-
-import narwhals as nw
+from typing import Final, Literal
 
 from metaxy_core.keys import FieldKey
 
@@ -34,22 +32,22 @@ OPEN: Final = "metaxy_open"
 STALE_FIELDS: Final = "metaxy_stale_fields"
 STATUS: Final = "metaxy_status"
 
-_UTC = nw.Datetime("us", "UTC")
+Kind = Literal["text", "time", "number", "flag"]
 
-STORED: Final[dict[str, nw.dtypes.DType]] = {
-    PROVENANCE: nw.String(),
-    DATA_VERSION: nw.String(),
-    FEATURE_VERSION: nw.String(),
-    SNAPSHOT_VERSION: nw.String(),
-    CREATED_AT: _UTC,
-    UPDATED_AT: _UTC,
-    DELETED_AT: _UTC,
-    MATERIALIZATION_ID: nw.String(),
-    COMMIT: nw.Int64(),
-    WRITE_ID: nw.String(),
-    OPEN: nw.Boolean(),
+STORED: Final[dict[str, Kind]] = {
+    PROVENANCE: "text",
+    DATA_VERSION: "text",
+    FEATURE_VERSION: "text",
+    SNAPSHOT_VERSION: "text",
+    CREATED_AT: "time",
+    UPDATED_AT: "time",
+    DELETED_AT: "time",
+    MATERIALIZATION_ID: "text",
+    COMMIT: "number",
+    WRITE_ID: "text",
+    OPEN: "flag",
 }
-"""System columns of every feature table, beside the flat by-field columns."""
+"""System columns of every feature table, beside the flat by-field columns; UTC, microseconds."""
 
 
 def provenance_of(field: FieldKey) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
@@ -58,7 +59,7 @@ class FeatureSpec(Value):
         """Whether the feature has no parents: its samples come from the user."""
         return not self.deps
 
-    @property
+    @cached_property
     def field_keys(self) -> tuple[FieldKey, ...]:
         """The fields' keys, sorted."""
         return tuple(sorted(field.key for field in self.fields))

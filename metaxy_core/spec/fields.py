@@ -107,8 +107,8 @@ class FieldsMapping(Value):
                 return upstream
             case "specific":
                 return dict(self.fields).get(field, ())
-        allowed = tuple(key for key in upstream if key not in self.exclude_fields)
-        if field in allowed:
+        if field in upstream and field not in self.exclude_fields:
             return (field,)
+        allowed = tuple(key for key in upstream if key not in self.exclude_fields)
         suffixed = tuple(key for key in allowed if self.match_suffix and key.ends_with(field))
         return suffixed or allowed

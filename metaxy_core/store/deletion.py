@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from metaxy_core.backends.base import to_polars
-from metaxy_core.columns import COMMIT, DELETED_AT, OPEN, STORED, UPDATED_AT, WRITE_ID
+from metaxy_core.columns import COMMIT, DELETED_AT, OPEN, UPDATED_AT, WRITE_ID
 from metaxy_core.errors import FallbackDeleteError, MetadataSchemaError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.filters import Predicate, apply
 from metaxy_core.frames.history import last_rows
+from metaxy_core.frames.types import STORED_TYPES
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.store import fallback
 from metaxy_core.store.incoming import Rows
@@ -38,7 +39,7 @@ def soft_delete(
     gone = chosen.collect("polars").with_columns(nw.lit(True).alias("metaxy_gone"))
     if not len(gone):
         return 0
-    now = nw.lit(datetime.now(UTC)).cast(STORED[UPDATED_AT])
+    now = nw.lit(datetime.now(UTC)).cast(STORED_TYPES[UPDATED_AT])
     deleted = nw.when(nw.col("metaxy_gone")).then(now)
     marked = rows.join(gone, on=ids, how="left").with_columns(
         deleted.alias(DELETED_AT), now.alias(UPDATED_AT)

@@ -13,7 +13,6 @@ from metaxy_core.columns import (
     FEATURE_VERSION,
     OPEN,
     PROVENANCE_BY_FIELD,
-    STORED,
     WRITE_ID,
     data_version_of,
     is_by_field,
@@ -23,6 +22,7 @@ from metaxy_core.errors import MetadataSchemaError
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.history import last_ranked, live_rows, stored_rows
 from metaxy_core.frames.nesting import nest, with_missing
+from metaxy_core.frames.types import STORED_TYPES
 from metaxy_core.graph import FeaturePlan
 
 _HIDDEN = (COMMIT, WRITE_ID, OPEN)
@@ -43,7 +43,7 @@ def complete(plan: FeaturePlan, table: LazyFrame) -> LazyFrame:
         )
     by_field = {provenance_of(field.key): nw.String() for field in plan.fields}
     by_field |= {data_version_of(field.key): nw.String() for field in plan.fields}
-    return with_missing(table, {**STORED, **by_field})
+    return with_missing(table, {**STORED_TYPES, **by_field})
 
 
 def own_rows(plan: FeaturePlan, rows: LazyFrame) -> LazyFrame:

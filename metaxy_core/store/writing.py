@@ -20,7 +20,6 @@ from metaxy_core.columns import (
     OPEN,
     PROVENANCE,
     SNAPSHOT_VERSION,
-    STORED,
     UPDATED_AT,
     WRITE_ID,
     data_version_of,
@@ -31,6 +30,7 @@ from metaxy_core.errors import MetadataSchemaError, SetClosedError
 from metaxy_core.frames.dialect import DataFrame
 from metaxy_core.frames.nesting import with_missing
 from metaxy_core.frames.polars import PolarsDialect
+from metaxy_core.frames.types import STORED_TYPES
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.hashing import HashScheme
 from metaxy_core.keys import FieldKey
@@ -118,13 +118,13 @@ def stamp(
     write_id: str,
 ) -> DataFrame:
     """Say who wrote the rows, when, and under which versions."""
-    now = nw.lit(datetime.now(UTC)).cast(STORED[CREATED_AT])
+    now = nw.lit(datetime.now(UTC)).cast(STORED_TYPES[CREATED_AT])
     values: dict[str, nw.Expr] = {
         FEATURE_VERSION: nw.lit(store.graph.versions[plan.key].feature),
         SNAPSHOT_VERSION: nw.lit(store.graph.snapshot_version),
         CREATED_AT: now,
         UPDATED_AT: now,
-        DELETED_AT: nw.lit(None).cast(STORED[DELETED_AT]),
+        DELETED_AT: nw.lit(None).cast(STORED_TYPES[DELETED_AT]),
         MATERIALIZATION_ID: nw.lit(materialization_id).cast(nw.String()),
         WRITE_ID: nw.lit(write_id),
         OPEN: nw.lit(False),
@@ -244,7 +244,7 @@ def _with_open_rows(store: MetadataStore, one: Write, rows: DataFrame) -> DataFr
     # The set is of one version and one commit: that of the write that closes it.
     own = (FEATURE_VERSION, SNAPSHOT_VERSION, MATERIALIZATION_ID, WRITE_ID, OPEN)
     joining = joining.with_columns(
-        nw.lit(rows[name][0]).cast(STORED[name]).alias(name) for name in own
+        nw.lit(rows[name][0]).cast(STORED_TYPES[name]).alias(name) for name in own
     )
     settled = rows
     if len(joining):
