@@ -410,6 +410,20 @@ def run(make_store: MakeStore, seed: int, edits: int, max_features: int = 6) -> 
         raise MismatchError(f"seed {seed}: {error}\n\n{script(declared, done)}") from error
 
 
+def first_failure(make_store: MakeStore, seeds: Iterable[int], edits: int) -> int | None:
+    """The first seed for which engine and oracle disagree; not shrunk."""
+    for seed in seeds:
+        rng = random.Random(seed)
+        declared = random_graph(rng, 5)
+        machine = Machine.of(make_store(declared), declared)
+        try:
+            for edit in _drawn(rng, machine, edits):
+                machine.apply(edit)
+        except MismatchError:
+            return seed
+    return None
+
+
 def _drawn(rng: random.Random, machine: Machine, count: int) -> Iterator[Edit]:
     first = first_edits(rng, machine.world)
     yield from first
