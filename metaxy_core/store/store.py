@@ -25,6 +25,7 @@ from metaxy_core.store import deletion, fallback, reading, resolving, writing
 from metaxy_core.store.fingerprint import Fingerprint, fingerprint
 from metaxy_core.store.incoming import OnDuplicate, Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
+from metaxy_core.store.request import Request
 from metaxy_core.system import snapshots
 from metaxy_core.system.tables import check_scheme, is_system_table
 
@@ -220,7 +221,7 @@ class MetadataStore:
             MetadataSchemaError: `samples` do not fit the feature.
         """
         self._open_stack()
-        request = resolving.Request(
+        request = Request(
             self._plan(feature),
             samples,
             {FeatureKey.of(key): _listed(found) for key, found in (filters or {}).items()},

@@ -1,6 +1,6 @@
 """The engine: a plan and lazy frames in, lazy frames out; the same bits on every engine."""
 
-from metaxy_core.versioning.increment import Comparison, compare
+from metaxy_core.versioning.increment import Comparison, compare, stored_units
 from metaxy_core.versioning.provenance import with_provenance
 from metaxy_core.versioning.upstream import check_edge, edge_rows, expected_units, sampled_units
 
@@ -11,5 +11,6 @@ __all__ = [
     "edge_rows",
     "expected_units",
     "sampled_units",
+    "stored_units",
     "with_provenance",
 ]

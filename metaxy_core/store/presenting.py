@@ -1,0 +1,114 @@
+"""What the labelled units look like to users: parents' columns, samples as given, orphans.
+
+Only rows of labelled units are deduplicated: the units are pushed below the choice of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import narwhals as nw
+
+from metaxy_core.backends.base import to_polars
+from metaxy_core.columns import PROVENANCE_BY_FIELD, STALE_FIELDS, STATUS, provenance_of
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
+from metaxy_core.frames.nesting import nest
+from metaxy_core.graph import EdgePlan, FeaturePlan
+from metaxy_core.keys import FeatureKey
+from metaxy_core.spec import LineageKind
+from metaxy_core.store.incoming import Rows
+from metaxy_core.store.reading import shown, stored
+from metaxy_core.versioning import edge_rows
+from metaxy_core.versioning.increment import NEW, ORPHANED, STALE_STATUS
+
+if TYPE_CHECKING:
+    from metaxy_core.store.store import MetadataStore
+
+
+def todo(
+    store: MetadataStore,
+    plan: FeaturePlan,
+    labels: LazyFrame,
+    tables: Mapping[FeatureKey, LazyFrame],
+) -> LazyFrame:
+    """New and stale units with the parents' columns and the provenance to be written.
+
+    Only rows of labelled units are deduplicated: the units are pushed below the window.
+    """
+    todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
+    frame = todo
+    taken = {*plan.unit}
+    for edge in plan.edges:
+        if edge.kind is LineageKind.AGGREGATION or edge.parent.key not in tables:
+            continue
+        rows = _of_units(store, edge, tables[edge.parent.key], todo)
+        rows = edge_rows(edge, rows)
+        columns = [name for name in rows.collect_schema().names() if name not in edge.ids]
+        renamed = {name: _free(edge, name, taken) for name in columns}
+        taken |= set(renamed.values())
+        clash = {name: new for name, new in renamed.items() if name != new}
+        frame = frame.join(rows.rename(clash) if clash else rows, on=list(edge.on), how="left")
+    return _presented(plan, frame)
+
+
+def todo_of_samples(
+    plan: FeaturePlan, labels: LazyFrame, samples: DataFrame, given: Rows
+) -> LazyFrame:
+    """The user's own samples, those that are new or stale, as they were given."""
+    provenances = _provenances(plan)
+    status = labels.select(*plan.unit, STATUS, STALE_FIELDS).collect("polars")
+    status = status.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
+    frame = to_polars(given)
+    names = frame.collect_schema().names()
+    user = [name for name in names if name not in (PROVENANCE_BY_FIELD, STATUS, STALE_FIELDS)]
+    joined = frame.select(*user).join(
+        samples.lazy().select(*plan.unit, *provenances), on=list(plan.unit), how="inner"
+    )
+    return _presented(plan, joined.join(status.lazy(), on=list(plan.unit), how="inner"))
+
+
+def orphaned(
+    store: MetadataStore, plan: FeaturePlan, own: LazyFrame, labels: LazyFrame
+) -> LazyFrame:
+    """The feature's own stored rows whose units are not expected any more, as `read` gives them."""
+    gone = labels.filter(nw.col(STATUS) == ORPHANED).select(*plan.unit)
+    rows = own.join(gone, on=list(plan.unit), how="semi")
+    return shown(plan, stored(plan, rows, store.graph.versions[plan.key].feature))
+
+
+def inputs(edge: EdgePlan, parents: Mapping[FeatureKey, LazyFrame], labels: LazyFrame) -> LazyFrame:
+    """A parent's rows that belong to the units to do, as the feature sees them."""
+    todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
+    if edge.parent.key not in parents:
+        return todo.select(*edge.on).head(0)
+    rows = edge_rows(edge, parents[edge.parent.key], keep=edge.on)
+    units = todo.select(*edge.on).unique(list(edge.on), keep="any")
+    return rows.join(units, on=list(edge.on), how="semi")
+
+
+def _of_units(store: MetadataStore, edge: EdgePlan, table: LazyFrame, todo: LazyFrame) -> LazyFrame:
+    """A parent's stored rows, of the units to do alone."""
+    own = {renamed: name for name, renamed in edge.dep.rename.items()}
+    parent = store.graph.plan(edge.parent.key)
+    wanted = todo.select(*edge.on).rename({c: own[c] for c in edge.on if c in own})
+    wanted = wanted.select(*parent.unit).unique(list(parent.unit), keep="any")
+    table = table.join(wanted, on=list(parent.unit), how="semi")
+    return stored(parent, table, store.graph.versions[parent.key].feature)
+
+
+def _free(edge: EdgePlan, name: str, taken: set[str]) -> str:
+    """A column name that no earlier parent has: the parent's name is appended where it does."""
+    return f"{name}__{edge.parent.key.to_table()}" if name in taken else name
+
+
+def _presented(plan: FeaturePlan, frame: LazyFrame) -> LazyFrame:
+    """Provenance as a struct, the fields that differ as a list."""
+    members = {str(field.key): provenance_of(field.key) for field in plan.fields}
+    empty = nw.when(nw.col(STALE_FIELDS) != "").then(nw.col(STALE_FIELDS))
+    fields = empty.str.split(",")
+    return nest(frame.with_columns(fields.alias(STALE_FIELDS)), PROVENANCE_BY_FIELD, members)
+
+
+def _provenances(plan: FeaturePlan) -> list[str]:
+    return [provenance_of(field.key) for field in plan.fields]

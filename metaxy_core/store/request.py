@@ -1,0 +1,115 @@
+"""What a resolve is asked, and whether it can be asked that."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import narwhals as nw
+
+from metaxy_core.columns import is_system, provenance_of
+from metaxy_core.errors import FilterError
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
+from metaxy_core.frames.filters import Predicate, fits
+from metaxy_core.frames.gather import EngineName
+from metaxy_core.graph import FeaturePlan
+from metaxy_core.keys import FeatureKey
+from metaxy_core.store.incoming import Rows
+from metaxy_core.versioning.inside import Filters
+
+if TYPE_CHECKING:
+    from metaxy_core.store.store import MetadataStore
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a resolve is asked; see `MetadataStore.resolve_update`."""
+
+    plan: FeaturePlan
+    samples: Rows | None
+    filters: Filters
+    global_filters: Sequence[Predicate]
+    stale_if: Sequence[Predicate]
+    skip_comparison: bool
+    engine: EngineName
+
+
+def compiled_key(store: MetadataStore, request: Request) -> Hashable | None:
+    """What a compiled comparison depends on; None where that cannot be told."""
+    predicates = [
+        *request.global_filters,
+        *request.stale_if,
+        *(found for key in sorted(request.filters) for found in (key, *request.filters[key])),
+    ]
+    if store.fallback_stores or any(isinstance(found, nw.Expr) for found in predicates):
+        return None
+    graph = store.graph
+    features = [request.plan.key, *graph.parents(request.plan.key)]
+    if {key.to_table() for key in features} - set(store.backend.tables()):
+        return None
+    definitions = tuple(graph.versions[key].definition for key in features)
+    versions = tuple(graph.versions[key].feature for key in features)
+    options = (tuple(predicates), request.skip_comparison, request.engine, str(store.scheme))
+    return (request.plan.key, definitions, versions, options, store.backend.shape())
+
+
+def filters_by_feature(request: Request, parents: Mapping[FeatureKey, LazyFrame]) -> Filters:
+    """Run-time filters; a global filter goes to each parent that has its columns."""
+    plan = request.plan
+    schemas = {key: rows.collect_schema() for key, rows in parents.items()}
+    known = [plan.key, *(edge.parent.key for edge in plan.edges)]
+    filters = {key: [*request.filters.get(key, ())] for key in known}
+    check_filters(plan, request.filters.keys() - filters.keys())
+    for predicate in request.global_filters:
+        takers = [key for key, schema in schemas.items() if fits(predicate, schema)]
+        if not takers:
+            raise FilterError(
+                f"Feature '{plan.key}': no parent has the columns of the filter {predicate!r}."
+            )
+        for key in takers:
+            filters[key].append(predicate)
+    for key, schema in schemas.items():
+        for predicate in filters[key]:
+            if not fits(predicate, schema):
+                raise FilterError(
+                    f"Feature '{plan.key}': '{key}' has not all columns of the filter "
+                    f"{predicate!r}. Its columns: {', '.join(schema.names())}."
+                )
+    return filters
+
+
+def check_filters(plan: FeaturePlan, unknown: Set[FeatureKey]) -> None:
+    """Refuse filters on features that have nothing to do with this one."""
+    if unknown:
+        raise FilterError(
+            f"Feature '{plan.key}': filters name {', '.join(sorted(map(str, unknown)))}, which is "
+            "neither the feature nor a parent that its samples come from."
+        )
+
+
+def check_own_filters(request: Request, schema: Mapping[str, nw.dtypes.DType]) -> None:
+    """Refuse predicates on the feature's own rows over columns that they do not have."""
+    plan = request.plan
+    for predicate in (*request.stale_if, *request.filters.get(plan.key, ())):
+        if not fits(predicate, schema):
+            raise FilterError(
+                f"Feature '{plan.key}' has not all columns of the predicate {predicate!r}. Its "
+                f"columns: {', '.join(name for name in schema if not is_system(name))}."
+            )
+
+
+def user_columns(
+    plan: FeaturePlan, samples: DataFrame, predicates: Sequence[Predicate]
+) -> list[str]:
+    """User columns of the samples, where filters may ask for them."""
+    if not predicates:
+        return []
+    for predicate in predicates:
+        if not fits(predicate, samples.schema):
+            raise FilterError(
+                f"Feature '{plan.key}': the samples have not all columns of the filter "
+                f"{predicate!r}. Their columns: {', '.join(samples.columns)}."
+            )
+    taken = {*plan.unit, *(provenance_of(field.key) for field in plan.fields)}
+    return [name for name in samples.columns if name not in taken]

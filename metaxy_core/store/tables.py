@@ -1,0 +1,104 @@
+"""The tables that a resolve compares, wherever they are, in one engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import narwhals as nw
+import polars as pl
+
+from metaxy_core.backends.base import to_polars
+from metaxy_core.errors import VersioningEngineMismatchError
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
+from metaxy_core.frames.gather import Engine, hold_in_memory
+from metaxy_core.frames.polars import PolarsDialect
+from metaxy_core.graph import FeaturePlan
+from metaxy_core.keys import FeatureKey
+from metaxy_core.store import fallback
+from metaxy_core.store.reading import complete
+from metaxy_core.store.request import Request, check_own_filters
+from metaxy_core.versioning import check_edge
+
+if TYPE_CHECKING:
+    from metaxy_core.store.store import MetadataStore
+
+
+def engine_of(store: MetadataStore, request: Request) -> Engine:
+    """The engine asked for.
+
+    Raises:
+        VersioningEngineMismatchError: the native one, with samples from elsewhere.
+    """
+    backend = store.backend
+    if request.engine == "polars":
+        return Engine(PolarsDialect(), to_polars, hold_in_memory)
+    if request.engine == "native" and request.samples is not None:
+        wrapped = nw.from_native(request.samples, pass_through=True)
+        probe = wrapped.lazy() if isinstance(wrapped, nw.DataFrame) else wrapped
+        native = backend.dialect.name == "polars" or not probe.implementation.is_polars()
+        if not native:
+            raise VersioningEngineMismatchError(
+                f"Feature '{request.plan.key}': the samples are in {probe.implementation}, the "
+                f"store computes in {backend.dialect.name}. Say versioning_engine='auto'."
+            )
+    return Engine(backend.dialect, backend.load, backend.hold)
+
+
+def parent_tables(
+    store: MetadataStore, plan: FeaturePlan, engine: Engine
+) -> dict[FeatureKey, LazyFrame]:
+    """The whole tables of the parents, wherever they are, in one engine.
+
+    An optional parent that no store has is left out.
+    """
+    tables = {}
+    for edge in plan.edges:
+        key = edge.parent.key
+        find = fallback.find if edge.dep.optional else fallback.locate
+        found = find(store, key)
+        if found is not None:
+            where, table = found
+            rows = complete(store.graph.plan(key), table)
+            check_edge(edge, rows.collect_schema())
+            foreign = where is not store or engine.dialect is not store.backend.dialect
+            tables[key] = engine.bring(rows) if foreign else rows
+    return tables
+
+
+def own_table(
+    store: MetadataStore, request: Request, engine: Engine, samples: DataFrame | None = None
+) -> LazyFrame:
+    """The feature's own whole table, of this store only; without rows where there is none."""
+    plan = request.plan
+    table = store.backend.scan(plan.key.to_table())
+    if table is None:
+        table = empty_table(store, plan, samples)
+    elif samples is None:
+        check_own_filters(request, table.collect_schema())
+    if table.implementation.is_polars() or engine.dialect is not store.backend.dialect:
+        table = engine.bring(table)
+    return complete(plan, table)
+
+
+def empty_table(
+    store: MetadataStore, plan: FeaturePlan, samples: DataFrame | None = None
+) -> LazyFrame:
+    """A table without rows, for a feature never written; id types as its samples or parents."""
+    types = _stored_types(store, plan) | ({} if samples is None else dict(samples.schema))
+    columns = {
+        column: nw.Schema({column: types.get(column, nw.String())}).to_polars()[column]
+        for column in plan.spec.id_columns
+    }
+    return nw.from_native(pl.LazyFrame(schema=columns))
+
+
+def _stored_types(store: MetadataStore, plan: FeaturePlan) -> dict[str, nw.dtypes.DType]:
+    """The types of id columns that the parents' tables tell, or those of their own parents."""
+    types: dict[str, nw.dtypes.DType] = {}
+    for edge in plan.edges:
+        found = fallback.find(store, edge.parent.key)
+        grand = store.graph.plan(edge.parent.key)
+        schema = _stored_types(store, grand) if found is None else found[1].collect_schema()
+        own = {renamed: name for name, renamed in edge.dep.rename.items()}
+        types |= {c: schema[own.get(c, c)] for c in edge.on if own.get(c, c) in schema}
+    return types
