@@ -73,7 +73,7 @@ class Attempt:
         done = todo.head(0) if written is None else _cast(written, todo)
         if self.work.plan.is_expansion:
             done = pl.concat([done, self._settle(done)])
-        orphans = handle(self.store, self.work.feature, self.increment.orphaned, policy)
+        orphans = handle(self.store, self.work, self.increment.orphaned, policy)
         return WriteReceipt(
             self.work.feature,
             self.work.graph,

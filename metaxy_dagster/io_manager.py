@@ -147,7 +147,7 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
             rest = resolve(self.store, work)
             orphaned = rest.counts["orphaned"]
             described = self.store.describe(graph=work.graph, run_id=context.run_id)
-            handled = handle(described, feature, rest.orphaned, policy)
+            handled = handle(described, work, rest.orphaned, policy)
             rest.close()
         outcomes = {"orphaned": Outcome(orphaned, handled, orphaned - handled)}
         return WriteReceipt(

@@ -100,7 +100,7 @@ def _clean(
     if count and not config.dry_run:
         described = store.describe(graph=assets.graph, run_id=context.run.run_id)
         policy: OrphanPolicy = "soft_delete" if config.soft else "hard_delete"
-        deleted = handle(described, feature, increment.orphaned, policy)
+        deleted = handle(described, work, increment.orphaned, policy)
         with described.open("r") as opened:
             after = opened.fingerprint(feature)
         metadata = {"metaxy/deleted": deleted, "dagster/row_count": after.rows}

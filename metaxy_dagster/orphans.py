@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from metaxy_core import FeatureKey, MetadataStore
-from metaxy_dagster.increment import LazyFrame, length
+from metaxy_core import MetadataStore
+from metaxy_dagster.increment import LazyFrame, Work, asked, length
 
 OrphanPolicy = Literal["report", "soft_delete", "hard_delete"] | Callable[[LazyFrame], Any]
 """`"report"` counts them, the others delete them (see `MetadataStore.delete`); a callable gets
@@ -35,13 +35,14 @@ def policy_name(policy: OrphanPolicy) -> str:
     return policy if isinstance(policy, str) else getattr(policy, "__name__", "callable")
 
 
-def handle(
-    store: MetadataStore, feature: FeatureKey, orphaned: LazyFrame, policy: OrphanPolicy
-) -> int:
+def handle(store: MetadataStore, work: Work, orphaned: LazyFrame, policy: OrphanPolicy) -> int:
     """Do with orphaned rows what the policy says. Returns how many samples were dealt with.
+
+    Rows that are expected again by now are not deleted.
 
     Args:
         store: not open; a callable policy runs while it is closed.
+        work: what was asked for when the orphans were found.
         orphaned: rows as `MetadataStore.read` gives them, over Polars.
     """
     if policy == "report":
@@ -53,5 +54,9 @@ def handle(
         policy(orphaned)
         return found
     with store.open("w") as opened:
-        ids = orphaned.select(*opened.graph.plan(feature).spec.id_columns)
-        return opened.delete(feature, samples=ids, soft=policy == "soft_delete")
+        # Another run may have stored them since they were found: nobody held the store meanwhile.
+        ids = list(work.plan.spec.id_columns)
+        again = opened.resolve_update(work.feature, lazy=True, **asked(opened, work)).orphaned
+        still = again.select(*ids).collect("polars").lazy()
+        both = orphaned.select(*ids).join(still, on=ids, how="semi")
+        return opened.delete(work.feature, samples=both, soft=policy == "soft_delete")

@@ -65,11 +65,12 @@ class SampleFeed:
         if self.work.complete and seen is not None:
             ids = list(self.work.plan.spec.id_columns)
             world = seen.unique(ids, keep="last").collect()
-            rest = resolve(self.store, replace(self._work(world, complete=True)))
+            work = self._work(world, complete=True)
+            rest = resolve(self.store, work)
             orphaned = rest.counts["orphaned"]
             if not self.work.options.dry_run:
                 described = self.store.describe(graph=self.work.graph, run_id=self.work.run_id)
-                handled = handle(described, self.work.feature, rest.orphaned, policy)
+                handled = handle(described, work, rest.orphaned, policy)
             rest.close()
         self._spool.close()
         outcomes = {

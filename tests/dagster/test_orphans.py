@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from metaxy_core import FeatureGraph
-from metaxy_dagster import MetaxyStore, build_feature_definitions, feature_asset
+from metaxy_dagster import Increment, MetaxyStore, build_feature_definitions, feature_asset
 from tests.dagster.conftest import metadata, outcomes, rows, run, videos
 
 
@@ -48,6 +48,25 @@ def test_hard_delete_is_final(graph: FeatureGraph, shrunk: MetaxyStore) -> None:
     with shrunk.open("w") as opened:
         assert opened.undelete("ex/crop") == 0
     assert rows(shrunk, "ex/crop") == [("a",)]
+
+
+@pytest.mark.parametrize("policy", ["soft_delete", "hard_delete"])
+def test_what_is_expected_again_when_the_step_ends_is_not_deleted(
+    graph: FeatureGraph, shrunk: MetaxyStore, policy: str
+) -> None:
+    def meanwhile(increment: Increment) -> Any:
+        # Another run lists b again and stores its crop: b was an orphan, c still is one.
+        with shrunk.open("w", graph=graph) as opened:
+            found = opened.resolve_update("ex/video", samples=videos({"b": "2"}))
+            opened.write("ex/video", found.new)
+            opened.write("ex/crop", opened.resolve_update("ex/crop").stale)
+        return increment.todo()
+
+    run([listing(graph, "ad")], shrunk)
+    crop = feature_asset("ex/crop", graph=graph, orphans=policy)(meanwhile)
+    result = run([crop], shrunk)
+    assert outcomes(result, "ex/crop")["orphaned"] == (2, 1, 1, 0)
+    assert rows(shrunk, "ex/crop") == [("a",), ("b",), ("d",)]
 
 
 def test_a_callable_gets_the_rows(graph: FeatureGraph, shrunk: MetaxyStore) -> None:
