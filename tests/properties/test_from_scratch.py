@@ -16,6 +16,8 @@ from metaxy_core.testing.strategies import Declared, random_graph
 from tests.properties.edits import Made, Process, World, first_edits, made_of
 from tests.properties.machine import Machine
 
+pytestmark = pytest.mark.slow
+
 GRAPHS = 12
 
 

@@ -9,13 +9,14 @@ from metaxy_core.store import MetadataStore
 from metaxy_core.testing.strategies import Declared
 from tests.properties.machine import LONG, run
 
-GRAPHS, EDITS = (2_000, 20) if LONG else (40, 12)
+GRAPHS, EDITS = (2_000, 20) if LONG else (30, 12)
 
 
 def make_store(declared: Declared) -> MetadataStore:
     return MetadataStore(DuckDBBackend(":memory:"), graph=declared.graph)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(4))
 def test_increments_equal_the_oracles_after_every_edit(chunk: int) -> None:
     # Other seeds than Polars has: what only the graph decides is seen there.

@@ -16,7 +16,13 @@ def make_store(declared: Declared) -> MetadataStore:
     return MetadataStore(MemoryBackend(), graph=declared.graph)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(10))
 def test_increments_equal_the_oracles_after_every_edit(chunk: int) -> None:
     for seed in range(chunk, GRAPHS, 10):
         run(make_store, seed, EDITS, max_features=5)
+
+
+def test_a_few_graphs_agree() -> None:
+    for seed in range(GRAPHS, GRAPHS + 4):
+        run(make_store, seed, EDITS, max_features=4)

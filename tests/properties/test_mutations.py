@@ -38,6 +38,8 @@ from metaxy_core.versioning import increment, provenance, upstream
 from metaxy_core.versioning.names import WAITING, present_in, waiting_in
 from tests.properties.machine import first_failure
 
+pytestmark = pytest.mark.slow
+
 BOUND = 100
 EDITS = 20
 
