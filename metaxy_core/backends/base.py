@@ -30,6 +30,11 @@ class Backend(Protocol):
         """The frame functions of this system's engine."""
         ...
 
+    @property
+    def one_thread(self) -> bool:
+        """Whether an open backend may be used by the thread that opened it alone."""
+        ...
+
     def open(self, mode: Mode) -> AbstractContextManager[None]:
         """Connect, for reading or for writing.
 
@@ -80,6 +85,10 @@ class Backend(Protocol):
         uses: Sequence[LazyFrame] = (),
     ) -> LazyFrame:
         """Compute a frame once and keep the result while the backend is open; see `Hold`."""
+        ...
+
+    def release(self, frame: LazyFrame) -> None:
+        """Let go of a held frame; it is not used any more."""
         ...
 
     def shape(self) -> Hashable:

@@ -24,6 +24,7 @@ from metaxy_core.hashing import HashAlgorithm
 
 MEMORY = ":memory:"
 _SEQUENCE = "metaxy_commit_order"
+_MOST_TEXTS = 256
 _OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
@@ -56,6 +57,7 @@ class DuckDBBackend:
     """
 
     dialect = _DIALECT
+    one_thread = True
 
     def __init__(
         self,
@@ -71,12 +73,13 @@ class DuckDBBackend:
         self._ibis: Any = None
         self._memory: tuple[duckdb.DuckDBPyConnection, Any] | None = None
         self._holding = 0
+        self._held: set[str] = set()
         self._texts: dict[Hashable, tuple[str, list[str]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         if self._connection is not None or self._memory is not None:
             raise TypeError("An open or in-memory DuckDB store cannot be pickled; close it first.")
-        return self.__dict__
+        return self.__dict__ | {"_texts": {}}
 
     @contextmanager
     def open(self, mode: Mode) -> Iterator[None]:
@@ -88,13 +91,15 @@ class DuckDBBackend:
                     self._memory = (connection, ibis.duckdb.from_connection(connection))
                 self._connection, self._ibis = self._memory
             else:
-                self._connection = stack.enter_context(self._connect(mode))
-                self._ibis = ibis.duckdb.from_connection(self._connection)
-            if mode == "w":
-                self._connection.execute(f"CREATE SEQUENCE IF NOT EXISTS {_SEQUENCE}")
+                connection = stack.enter_context(self._connect(mode))
+                self._connection, self._ibis = connection, ibis.duckdb.from_connection(connection)
             try:
+                if mode == "w":
+                    self._run(f"CREATE SEQUENCE IF NOT EXISTS {_SEQUENCE}")
                 yield
             finally:
+                for name in list(self._held):
+                    self._drop_held(name)
                 self._connection = self._ibis = None
 
     def tables(self) -> Sequence[str]:
@@ -182,10 +187,17 @@ class DuckDBBackend:
         if not text:
             text, known = str(ibis.to_sql(build().to_native(), dialect="duckdb")), names
             if key is not None:
+                while len(self._texts) >= _MOST_TEXTS:
+                    del self._texts[next(iter(self._texts))]
                 self._texts[key] = text, known
         for old, new in zip(known, names, strict=True):
             text = text.replace(old, new)
         return self._kept(text)
+
+    def release(self, frame: LazyFrame) -> None:
+        """See `Backend.release`: drops the temporary table."""
+        if frame.implementation.is_ibis() and frame.to_native().op().name in self._held:
+            self._drop_held(frame.to_native().op().name)
 
     def shape(self) -> Hashable:
         """See `Backend.shape`."""
@@ -197,7 +209,7 @@ class DuckDBBackend:
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""
-        return {"type": "duckdb", "uri": f"duckdb://{self.path}"}
+        return {"type": "duckdb", "uri": f"duckdb://{_without_secrets(self.path)}"}
 
     @property
     def _open(self) -> duckdb.DuckDBPyConnection:
@@ -212,7 +224,12 @@ class DuckDBBackend:
         self._holding += 1
         name = f"metaxy_held_{self._holding:06}"
         self._run(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+        self._held.add(name)
         return lazy(self._ibis.table(name, database="temp"))
+
+    def _drop_held(self, name: str) -> None:
+        self._held.discard(name)
+        self._run(f"DROP TABLE IF EXISTS temp.{_quoted(name)}")
 
     def _registered(self, rows: LazyFrame) -> str:
         """Show a frame to DuckDB under a name for the time of one statement."""
@@ -244,7 +261,7 @@ class DuckDBBackend:
         try:
             connection = retry(self._connect_once, mode == "r")
         except duckdb.Error as error:
-            raise _unavailable(self.path, error, self.lock_timeout) from error
+            raise _unavailable(_without_secrets(self.path), error, self.lock_timeout) from error
         try:
             yield connection
         finally:
@@ -255,14 +272,22 @@ class DuckDBBackend:
         try:
             return duckdb.connect(self.path, read_only=read_only, config=config)
         except duckdb.ConnectionException as error:
-            if "different configuration" not in str(error):
+            if not (read_only and _is_lock(error)):
                 raise
-            # This process has the file open otherwise: share its instance, whatever its mode.
-            return duckdb.connect(self.path, read_only=not read_only, config=config)
+            # This process has the file open for writing: share its instance.
+            return duckdb.connect(self.path, config=config)
 
 
 def _is_lock(error: BaseException) -> bool:
+    """Whether another process, or this one in the other mode, has the file open."""
+    if isinstance(error, duckdb.ConnectionException):
+        return "different configuration" in str(error)
     return isinstance(error, duckdb.IOException) and "lock" in str(error).lower()
+
+
+def _without_secrets(path: str) -> str:
+    """A path or MotherDuck address without its query, where tokens are."""
+    return path.partition("?")[0]
 
 
 def _unavailable(path: str, error: duckdb.Error, waited: float) -> StoreUnavailableError:
@@ -271,7 +296,7 @@ def _unavailable(path: str, error: duckdb.Error, waited: float) -> StoreUnavaila
         return StoreUnavailableError(
             path,
             "locked",
-            f"another process held its lock for {waited:g} s. Close it, or raise lock_timeout. "
+            f"somebody else had it open for {waited:g} s. Close it, or raise lock_timeout. "
             f"({text.splitlines()[0]})",
         )
     if "not a valid DuckDB" in text or "Corrupt" in text or "checksum" in text.lower():

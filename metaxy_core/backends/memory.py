@@ -19,6 +19,7 @@ class MemoryBackend:
     """See `Backend`. Tables live as long as this object; pickling it is refused by its lock."""
 
     dialect = PolarsDialect()
+    one_thread = False
 
     def __init__(self) -> None:
         self._tables: dict[str, pl.DataFrame] = {}
@@ -75,6 +76,9 @@ class MemoryBackend:
         return to_polars(frame)
 
     hold = staticmethod(hold_in_memory)
+
+    def release(self, frame: LazyFrame) -> None:
+        """See `Backend.release`; memory is freed with the frame."""
 
     def shape(self) -> Hashable:
         """See `Backend.shape`."""

@@ -37,11 +37,17 @@ class Engine:
         dialect: its frame functions.
         bring: moves a frame of another engine here; gives back one that is here already.
         hold: computes a frame once and keeps the result.
+        release: lets go of a held frame.
     """
 
     dialect: Dialect
     bring: Callable[[LazyFrame], LazyFrame]
     hold: Hold
+    release: Callable[[LazyFrame], None]
+
+
+def release_nothing(frame: LazyFrame) -> None:
+    """`release` for Polars: memory is freed with the frame."""
 
 
 def hold_in_memory(

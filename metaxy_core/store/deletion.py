@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -139,7 +140,7 @@ def _put_back(
 ) -> None:
     numbers = nw.lit(commits, nw.Int64()) if isinstance(commits, int) else commits
     stamped = rows.with_columns(
-        numbers.alias(COMMIT), nw.lit(new_write_id(store.writer)).alias(WRITE_ID)
+        numbers.alias(COMMIT), nw.lit(new_write_id(uuid.uuid4().hex)).alias(WRITE_ID)
     )
     store.backend.append(plan.key.to_table(), stamped.lazy())
 

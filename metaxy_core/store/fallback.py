@@ -31,11 +31,14 @@ def find(
     if not (allow_fallback and store.fallback_stores):
         rows = store.backend.scan(key.to_table())
         return None if rows is None else (store, rows)
+    empty = None
     for candidate in chain(store):
         rows = candidate.backend.scan(key.to_table())
         if rows is not None and len(rows.head(1).collect("polars")):
             return candidate, rows
-    return None
+        if rows is not None and empty is None:
+            empty = candidate, rows
+    return empty
 
 
 def locate(

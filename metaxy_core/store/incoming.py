@@ -243,7 +243,7 @@ def _check_versions(plan: FeaturePlan, frame: DataFrame, scheme: HashScheme) -> 
                 f"{scheme}. A derived feature's provenance comes from the increment, unchanged.",
             )
         name = data_version_of(field.key)
-        if are_read_back(frame) and DATA_VERSION in frame.columns and name in frame.columns:
+        if DATA_VERSION in frame.columns and name in frame.columns:
             version = frame[name].drop_nulls()
             if len(version) and not version.str.contains(_digests(scheme)).all():
                 raise MetadataSchemaError(

@@ -26,8 +26,9 @@ class LazyIncrement:
         todo: Callable[[], LazyFrame],
         orphaned: Callable[[], LazyFrame],
         inputs: Callable[[Any], LazyFrame],
+        release: Callable[[LazyFrame], None],
     ) -> None:
-        self.labels = labels
+        self.labels, self._release = labels, release
         self._make_todo, self._make_orphaned, self._inputs = todo, orphaned, inputs
 
     @property
@@ -85,14 +86,18 @@ class LazyIncrement:
 
     def collect(self) -> Increment:
         """The same as frames in memory, over Polars."""
-        todo = self._todo.collect("polars")
-        return Increment(
-            todo.filter(nw.col(STATUS) == "new").drop(STATUS),
-            todo.filter(nw.col(STATUS) == "stale").drop(STATUS),
-            self.orphaned.collect("polars"),
+        todo, orphaned = self._make_todo(), self._make_orphaned()
+        done = todo.collect("polars")
+        increment = Increment(
+            done.filter(nw.col(STATUS) == "new").drop(STATUS),
+            done.filter(nw.col(STATUS) == "stale").drop(STATUS),
+            orphaned.collect("polars"),
             self.counts,
             self._inputs,
         )
+        for held in (todo, orphaned):
+            self._release(held)
+        return increment
 
 
 @dataclass(frozen=True)

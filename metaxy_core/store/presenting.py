@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import narwhals as nw
 
 from metaxy_core.backends.base import to_polars
-from metaxy_core.columns import PROVENANCE_BY_FIELD, STALE_FIELDS, STATUS, provenance_of
+from metaxy_core.columns import PROVENANCE_BY_FIELD, STALE_FIELDS, STATUS, is_system, provenance_of
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.nesting import nest
 from metaxy_core.graph import EdgePlan, FeaturePlan
@@ -61,7 +61,7 @@ def todo_of_samples(
     status = status.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
     frame = to_polars(given)
     names = frame.collect_schema().names()
-    user = [name for name in names if name not in (PROVENANCE_BY_FIELD, STATUS, STALE_FIELDS)]
+    user = [name for name in names if not is_system(name)]
     joined = frame.select(*user).join(
         samples.lazy().select(*plan.unit, *provenances), on=list(plan.unit), how="inner"
     )
@@ -98,8 +98,9 @@ def _of_units(store: MetadataStore, edge: EdgePlan, table: LazyFrame, todo: Lazy
 
 
 def _free(edge: EdgePlan, name: str, taken: set[str]) -> str:
-    """A column name that no earlier parent has: the parent's name is appended where it does."""
-    return f"{name}__{edge.parent.key.to_table()}" if name in taken else name
+    """A column name that no earlier parent has, case folded; else with the parent's name."""
+    known = {other.lower() for other in taken}
+    return f"{name}__{edge.parent.key.to_table()}" if name.lower() in known else name
 
 
 def _presented(plan: FeaturePlan, frame: LazyFrame) -> LazyFrame:

@@ -83,6 +83,8 @@ def select_rows(
         chosen = _history(plan, rows, counting, feature_history, sample_history)
     if deleted:
         gone = rows.filter(~nw.col(DELETED_AT).is_null()).join(counting, on=ids, how="anti")
+        if only_version is not None:
+            gone = gone.filter(nw.col(FEATURE_VERSION) == only_version)
         chosen = nw.concat([chosen, gone if sample_history else last_ranked(gone, ids, COMMIT)])
     return own_rows(plan, chosen)
 

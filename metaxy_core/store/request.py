@@ -37,20 +37,19 @@ class Request:
 
 def compiled_key(store: MetadataStore, request: Request) -> Hashable | None:
     """What a compiled comparison depends on; None where that cannot be told."""
-    predicates = [
-        *request.global_filters,
-        *request.stale_if,
-        *(found for key in sorted(request.filters) for found in (key, *request.filters[key])),
-    ]
-    if store.fallback_stores or any(isinstance(found, nw.Expr) for found in predicates):
+    filters = tuple((key, tuple(request.filters[key])) for key in sorted(request.filters))
+    given = [*request.global_filters, *request.stale_if, *(p for _, f in filters for p in f)]
+    if store.fallback_stores or any(isinstance(found, nw.Expr) for found in given):
         return None
     graph = store.graph
-    features = [request.plan.key, *graph.parents(request.plan.key)]
-    if {key.to_table() for key in features} - set(store.backend.tables()):
+    parents = [request.plan.key, *graph.parents(request.plan.key)]
+    if {key.to_table() for key in parents} - set(store.backend.tables()):
         return None
+    features = [request.plan.key, *graph.upstream(request.plan.key)]
     definitions = tuple(graph.versions[key].definition for key in features)
     versions = tuple(graph.versions[key].feature for key in features)
-    options = (tuple(predicates), request.skip_comparison, request.engine, str(store.scheme))
+    predicates = (tuple(request.global_filters), tuple(request.stale_if), filters)
+    options = (predicates, request.skip_comparison, request.engine, str(store.scheme))
     return (request.plan.key, definitions, versions, options, store.backend.shape())
 
 

@@ -6,11 +6,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from metaxy_core.columns import provenance_of
-from metaxy_core.errors import UnknownParentError
+from metaxy_core.errors import MetadataSchemaError, UnknownParentError
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.gather import Engine
 from metaxy_core.keys import FeatureKey
-from metaxy_core.store.incoming import accept
+from metaxy_core.store.incoming import accept, are_read_back
 from metaxy_core.store.increment import LazyIncrement
 from metaxy_core.store.presenting import inputs, orphaned, todo, todo_of_samples
 from metaxy_core.store.reading import stored, stored_with_marks
@@ -80,6 +80,7 @@ def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
             lambda: orphaned(store, plan, own(), labels), key and ("orphaned", key), [labels]
         ),
         lambda parent: inputs(plan.edge_to(FeatureKey.of(parent)), parents(), labels),
+        engine.release,
     )
 
 
@@ -87,6 +88,12 @@ def _resolve_samples(store: MetadataStore, request: Request, engine: Engine) -> 
     """Compare what the user says there is; the user's own rows come back."""
     plan = request.plan
     samples = accept(plan, request.samples, store.scheme)
+    if plan.spec.is_root and are_read_back(samples):
+        raise MetadataSchemaError(
+            str(plan.key),
+            "the samples came from read(), whose provenance is digested. Give your own text per "
+            "field, or the columns of provenance_from.",
+        )
     wanted = [*request.filters.get(plan.key, ()), *request.global_filters]
     check_filters(plan, request.filters.keys() - {plan.key})
     filters = {plan.key: wanted}
@@ -125,4 +132,5 @@ def _resolve_samples(store: MetadataStore, request: Request, engine: Engine) -> 
             lambda: orphaned(store, plan, own(), labels), key and ("orphaned", key), [labels]
         ),
         no_inputs,
+        engine.release,
     )

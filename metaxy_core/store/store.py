@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, Self, overload
 
 from metaxy_core.ambient import active_graph
@@ -12,7 +11,6 @@ from metaxy_core.backends.base import Backend, Mode
 from metaxy_core.errors import (
     HashAlgorithmNotSupportedError,
     HashSchemeMismatchError,
-    StoreError,
     StoreNotOpenError,
 )
 from metaxy_core.frames.dialect import LazyFrame
@@ -25,9 +23,10 @@ from metaxy_core.store import deletion, fallback, reading, resolving, writing
 from metaxy_core.store.fingerprint import Fingerprint, fingerprint
 from metaxy_core.store.incoming import OnDuplicate, Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
+from metaxy_core.store.lifetime import Lifetime
 from metaxy_core.store.request import Request
 from metaxy_core.system import snapshots
-from metaxy_core.system.tables import check_scheme, is_system_table
+from metaxy_core.system.tables import check_scheme
 
 FilterMap = Mapping[Any, Predicate | Sequence[Predicate]]
 
@@ -85,11 +84,9 @@ class MetadataStore:
         self.auto_create_tables = auto_create_tables
         self.materialization_id = materialization_id
         self.project = project
-        self.writer = uuid.uuid4().hex
         self._graph = graph
-        self._stack: ExitStack | None = None
-        self._mode: Mode | None = None
-        self._retried: set[str] = set()
+        self._lifetime = Lifetime(backend)
+        self._entered: list[AbstractContextManager[Self]] = []
 
     # ------------------------------------------------------------------ lifetime
 
@@ -103,60 +100,64 @@ class MetadataStore:
     @property
     def is_open(self) -> bool:
         """Whether the store is open."""
-        return self._stack is not None
+        return self._lifetime.is_open
+
+    @property
+    def writer(self) -> str:
+        """Names whoever writes during one outermost opening."""
+        return self._lifetime.writer
 
     def using(self, graph: Graph | FeatureGraph) -> MetadataStore:
-        """Another store on the same tables with another graph; not open."""
+        """Another store on the same tables, open while this one is, with another graph."""
         other = self.__class__.__new__(self.__class__)
-        other.__dict__ = self.__dict__ | {"_graph": graph, "_stack": None, "_mode": None}
-        other.writer = uuid.uuid4().hex
+        other.__dict__ = self.__dict__ | {"_graph": graph, "_entered": []}
         return other
 
     @contextmanager
     def open(self, mode: Mode | Literal["read", "write"] = "r") -> Iterator[Self]:
         """Open for reading or writing. Opening an open store again for the same is free.
 
+        A DuckDB store is for the thread that opened it; give each thread a store of its own.
+
         Raises:
             StoreUnavailableError: see `Backend.open`.
             HashSchemeMismatchError: the store, or a fallback store, keeps other digests.
+            StoreError: it is open in another thread, or for reading while writing is asked for.
         """
         short: Mode = "w" if mode.startswith("w") else "r"
-        if self._stack is not None:
-            if short == "w" and self._mode == "r":
-                raise StoreError(f"The store {self.display()} is open for reading only.")
-            yield self
-            return
         for other in self.fallback_stores:
             if other.scheme != self.scheme:
                 raise HashSchemeMismatchError(
                     f"The fallback store {other.display()} uses the scheme {other.scheme}, "
                     f"{self.display()} uses {self.scheme}: their digests cannot be compared."
                 )
-        with ExitStack() as stack:
-            stack.enter_context(self.backend.open(short))
-            self._stack, self._mode = stack, short
-            try:
+        with self._lifetime.open(short) as outermost:
+            if outermost:
                 check_scheme(self.backend, self.scheme, record=short == "w")
-                yield self
-            finally:
-                self._stack, self._mode = None, None
+            yield self
 
     def __enter__(self) -> Self:
-        self._entered = self.open("w")
-        return self._entered.__enter__()
+        opening = self.open("w")
+        entered = opening.__enter__()
+        self._entered.append(opening)
+        return entered
 
     def __exit__(self, *error: Any) -> None:
-        self._entered.__exit__(*error)
+        self._entered.pop().__exit__(*error)
 
     def enter(self, other: MetadataStore) -> None:
         """Open a fallback store for reading, for as long as this one is open."""
         if not other.is_open:
-            self._open_stack().enter_context(other.open("r"))
+            self._lifetime.enter(other.open("r"))
 
     def __getstate__(self) -> dict[str, Any]:
         if self.is_open:
             raise TypeError("An open store cannot be pickled; workers get it unopened.")
-        return self.__dict__ | {"_graph": self.graph}
+        kept = {k: v for k, v in self.__dict__.items() if k not in ("_lifetime", "_entered")}
+        return kept | {"_graph": self.graph}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = state | {"_lifetime": Lifetime(state["backend"]), "_entered": []}
 
     # ------------------------------------------------------------------ resolve
 
@@ -220,7 +221,7 @@ class MetadataStore:
             FilterError: a filter asks for unknown columns or is not in the language.
             MetadataSchemaError: `samples` do not fit the feature.
         """
-        self._open_stack()
+        self._readable()
         request = Request(
             self._plan(feature),
             samples,
@@ -265,7 +266,7 @@ class MetadataStore:
         Raises:
             FeatureNotFoundError: no store of the chain has the feature.
         """
-        self._open_stack()
+        self._readable()
         plan = self._plan(feature)
         _, table = fallback.locate(self, plan.key, allow_fallback=allow_fallback)
         version = self.graph.versions[plan.key].feature
@@ -282,13 +283,13 @@ class MetadataStore:
 
     def has_feature(self, feature: Any, *, allow_fallback: bool = False) -> bool:
         """Whether the store has a table of the feature."""
-        self._open_stack()
+        self._readable()
         key = FeatureKey.of(feature)
         return fallback.find(self, key, allow_fallback=allow_fallback) is not None
 
     def list_features(self) -> list[FeatureKey]:
         """The features of the graph that this very store has a table of, parents first."""
-        self._open_stack()
+        self._readable()
         tables = set(self.backend.tables())
         return [key for key in self.graph if key.to_table() in tables]
 
@@ -300,7 +301,7 @@ class MetadataStore:
         The digest changes if and only if the set of (id, data version) does; a feature without a
         table is empty.
         """
-        self._open_stack()
+        self._readable()
         plan = self._plan(feature)
         found = fallback.find(self, plan.key, allow_fallback=False)
         if found is None:
@@ -351,6 +352,9 @@ class MetadataStore:
     ) -> dict[str, int]:
         """Store rows of several features in one commit. Returns how many, per feature key."""
         writes = [writing.Write(self._plan(feature), found) for feature, found in rows.items()]
+        keys = [str(one.plan.key) for one in writes]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"write_multi() was given twice: {', '.join(twice)}.")
         return self._write(writes, materialization_id, write_id)
 
     def _write(
@@ -358,14 +362,8 @@ class MetadataStore:
     ) -> dict[str, int]:
         self._writable()
         run = materialization_id or self.materialization_id
-        if write_id is None:
-            return writing.write(self, writes, run, writing.new_write_id(self.writer))
-        self._retried.add(write_id)
-        return writing.write(self, writes, run, write_id)
-
-    def is_retried(self, write_id: str) -> bool:
-        """Whether the caller named this write, so that it may have been stored before."""
-        return write_id in self._retried
+        named = write_id or writing.new_write_id(self.writer)
+        return writing.write(self, writes, run, named, may_be_stored=write_id is not None)
 
     # ------------------------------------------------------------------ delete
 
@@ -424,7 +422,7 @@ class MetadataStore:
 
     def snapshots(self) -> list[snapshots.RecordedSnapshot]:
         """The recorded graphs of the project, oldest first."""
-        self._open_stack()
+        self._readable()
         return snapshots.history(self.backend, self.project)
 
     def load_snapshot(self, version: str = "latest") -> GraphSnapshot:
@@ -433,7 +431,7 @@ class MetadataStore:
         Raises:
             SystemDataNotFoundError: no such snapshot.
         """
-        self._open_stack()
+        self._readable()
         return snapshots.load(self.backend, version, self.project)
 
     # ------------------------------------------------------------------ describe
@@ -447,28 +445,18 @@ class MetadataStore:
         """Where a feature's table is: `type`, `uri`, `table_name`."""
         return {**self.backend.describe(), "table_name": FeatureKey.of(feature).to_table()}
 
-    def unknown_tables(self) -> list[str]:
-        """Tables of this store that no feature of the graph has."""
-        self._open_stack()
-        known = {key.to_table() for key in self.graph}
-        return [t for t in self.backend.tables() if t not in known and not is_system_table(t)]
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.display()!r})"
 
     def _plan(self, feature: Any) -> FeaturePlan:
         return self.graph.plan(FeatureKey.of(feature))
 
-    def _open_stack(self) -> ExitStack:
-        if self._stack is None:
-            raise StoreNotOpenError(
-                f"The store {self.display()} is not open: use `with store.open('r'):`."
-            )
-        return self._stack
+    def _readable(self) -> None:
+        _ = self._lifetime.stack
 
     def _writable(self) -> None:
-        self._open_stack()
-        if self._mode != "w":
+        self._readable()
+        if not self._lifetime.is_writable:
             raise StoreNotOpenError(
                 f"The store {self.display()} is open for reading: use `with store.open('w'):`."
             )

@@ -10,7 +10,7 @@ import polars as pl
 from metaxy_core.backends.base import to_polars
 from metaxy_core.errors import VersioningEngineMismatchError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.gather import Engine, hold_in_memory
+from metaxy_core.frames.gather import Engine, hold_in_memory, release_nothing
 from metaxy_core.frames.polars import PolarsDialect
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
@@ -31,7 +31,7 @@ def engine_of(store: MetadataStore, request: Request) -> Engine:
     """
     backend = store.backend
     if request.engine == "polars":
-        return Engine(PolarsDialect(), to_polars, hold_in_memory)
+        return Engine(PolarsDialect(), to_polars, hold_in_memory, release_nothing)
     if request.engine == "native" and request.samples is not None:
         wrapped = nw.from_native(request.samples, pass_through=True)
         probe = wrapped.lazy() if isinstance(wrapped, nw.DataFrame) else wrapped
@@ -41,7 +41,7 @@ def engine_of(store: MetadataStore, request: Request) -> Engine:
                 f"Feature '{request.plan.key}': the samples are in {probe.implementation}, the "
                 f"store computes in {backend.dialect.name}. Say versioning_engine='auto'."
             )
-    return Engine(backend.dialect, backend.load, backend.hold)
+    return Engine(backend.dialect, backend.load, backend.hold, backend.release)
 
 
 def parent_tables(

@@ -62,16 +62,24 @@ class Write:
 
 
 def write(
-    store: MetadataStore, writes: Sequence[Write], materialization_id: str | None, write_id: str
+    store: MetadataStore,
+    writes: Sequence[Write],
+    materialization_id: str | None,
+    write_id: str,
+    *,
+    may_be_stored: bool,
 ) -> dict[str, int]:
-    """Check everything, then store it in one commit. Rows stored, per feature key."""
+    """Check everything, then store it in one commit. Rows stored, per feature key.
+
+    `may_be_stored` says that the caller named the write, which may have got through before.
+    """
     prepared = [(one, _prepared(store, one, materialization_id, write_id)) for one in writes]
     counts = {str(one.plan.key): 0 for one in writes}
     if not any(len(rows) for _, rows in prepared):
         return counts
     with store.backend.commit() as commit:
         for one, rows in prepared:
-            if not len(rows) or _is_stored(store, one.plan, write_id):
+            if not len(rows) or (may_be_stored and _is_stored(store, one.plan, write_id)):
                 continue
             joined = _with_open_rows(store, one, rows) if one.plan.is_expansion else rows
             stamped = joined.with_columns(nw.lit(commit, nw.Int64()).alias(COMMIT))
@@ -100,7 +108,7 @@ def with_versions(plan: FeaturePlan, frame: DataFrame, scheme: HashScheme) -> Da
         rows = rows.with_columns(*same, nw.col(PROVENANCE).alias(DATA_VERSION))
         return rows.collect()
     overrides: Mapping[FieldKey, str] = {k: name for k, name in versions.items() if name in given}
-    if final:
+    if DATA_VERSION in frame.columns:
         rows = rows.with_columns(
             nw.coalesce(nw.col(name), nw.col(provenance[key])) for key, name in overrides.items()
         )
@@ -204,15 +212,16 @@ def _check_sets(
     stored = stored_with_marks(plan, complete(plan, table), version)
     again = (
         stored.filter(same & (nw.col(WRITE_ID) != write_id))
-        .select(*unit)
+        .select(*unit, *provenances)
         .unique(unit, keep="any")
-        .join(store.backend.load(sets.select(*unit).lazy()), on=unit, how="semi")
+        .join(store.backend.load(sets.lazy()), on=[*unit, *provenances], how="semi")
         .head(3)
         .collect("polars")
     )
     if len(again):
         raise SetClosedError(
-            f"Feature '{plan.key}': the children of {again.rows()[0]} ({', '.join(unit)}) were "
+            f"Feature '{plan.key}': the children of {again.select(*unit).rows()[0]} "
+            f"({', '.join(unit)}) were "
             "already written by this writer or run. A write replaces a parent's whole set: give "
             "all its children at once, or use partial=True until the last write."
         )
@@ -263,8 +272,6 @@ def _stacked(first: DataFrame, second: DataFrame) -> DataFrame:
 
 def _is_stored(store: MetadataStore, plan: FeaturePlan, write_id: str) -> bool:
     """Whether a retried write got through the first time."""
-    if not store.is_retried(write_id):
-        return False
     table = store.backend.scan(plan.key.to_table())
     if table is None:
         return False

@@ -181,7 +181,8 @@ def id_text(column: str, dtype: nw.dtypes.DType) -> nw.Expr:
     """An id as text, the same on every engine: text as it is, decimal integers, true and false."""
     value = nw.col(column)
     if dtype == nw.Boolean:
-        return nw.when(value).then(nw.lit("true")).otherwise(nw.lit("false"))
+        negative = nw.when(~value).then(nw.lit("false"))
+        return nw.when(value).then(nw.lit("true")).otherwise(negative)
     return value if dtype == nw.String else value.cast(nw.String())
 
 
