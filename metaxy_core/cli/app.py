@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from metaxy_core.cli import features, graph, snapshots, status
+from metaxy_core.cli.output import tell
 from metaxy_core.errors import MetaxyError
 
 app = App(
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = app(arguments, result_action="return_value", exit_on_error=False)
     except MetaxyError as error:
-        print(f"metaxy: {error}", file=sys.stderr)
+        tell(f"metaxy: {error}")
         return 1
     except CycloptsError:  # printed by then
         return 1

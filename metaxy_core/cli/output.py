@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from metaxy_core.errors import ConfigError
+from metaxy_core.render.text import one_line, visible
 
 Format = Literal["plain", "json"]
 
 
 def show(text: str, output: Path | None = None) -> None:
     """Print a text, or write it to a file and say so on standard error.
+
+    Its control characters are printed as they are: user-made text is made clean before.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -30,7 +33,12 @@ def show(text: str, output: Path | None = None) -> None:
         output.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"Cannot write {output}: {error.strerror}.") from error
-    print(f"Wrote {output}", file=sys.stderr)
+    tell(f"Wrote {output}")
+
+
+def tell(message: str) -> None:
+    """Say something on standard error; control characters in it are made visible."""
+    print(visible(message), file=sys.stderr)
 
 
 def show_rows(
@@ -79,4 +87,4 @@ def _aligned(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         value = ", ".join(map(str, value))
-    return "-" if value is None or value == "" else str(value)
+    return "-" if value is None or value == "" else one_line(str(value))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from metaxy_core.cli.output import Format, show, show_rows
 from metaxy_core.cli.project import Project
+from metaxy_core.render.text import visible
 
 _HERE = Project()
 
@@ -28,9 +29,9 @@ def push(*, project: Project = _HERE, format: Format = "plain") -> int:
     if format == "json":
         show_rows([], [row], "json", "")
     elif recorded:
-        show(f"Recorded {version[:8]} ({count} features) in {store.display()}.")
+        show(f"Recorded {version[:8]} ({count} features) in {visible(store.display())}.")
     else:
-        show(f"{version[:8]} is already the newest in {store.display()}.")
+        show(f"{version[:8]} is already the newest in {visible(store.display())}.")
     return 0
 
 

@@ -15,10 +15,19 @@ def one_line(text: str) -> str:
     >>> one_line("a\\n  b\\x1b[31m")
     'a b�[31m'
     """
+    return visible(" ".join(text.split()))
+
+
+def visible(text: str) -> str:
+    """The text with its control and direction characters made visible; lines stay lines.
+
+    >>> visible("a\\n  b\\x1b[31m")
+    'a\\n  b�[31m'
+    """
     return "".join(
         # Cc, Cf, Cs, Co, Cn: escapes, overrides of direction, halves of pairs, private, unassigned.
-        _REPLACED if unicodedata.category(char).startswith("C") else char
-        for char in " ".join(text.split())
+        _REPLACED if unicodedata.category(char).startswith("C") and char != "\n" else char
+        for char in text
     )
 
 

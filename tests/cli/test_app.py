@@ -1,9 +1,12 @@
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from metaxy_core import FeatureGraph, FeatureSpec, GraphSnapshot
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
@@ -48,3 +51,30 @@ def test_the_entry_point_runs_and_gives_its_exit_code(here):
     )
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("metaxy: Cannot open the store")
+
+
+HOSTILE = """
+from metaxy_core import FeatureGraph, FeatureSpec
+graph = FeatureGraph([FeatureSpec("a", id_columns=["i\\x1b[31md"])])
+"""
+
+
+def test_a_table_shows_escape_sequences_and_does_not_print_them(here):
+    here.declare(text=HOSTILE)
+    ran = here.run("list", "features", "--module", "cli_features:graph")
+    assert ran.code == 0
+    assert "i\ufffd[31md" in ran.out
+    assert "\x1b" not in ran.out
+
+
+def test_an_error_from_a_hostile_snapshot_sets_no_window_title(here):
+    graph = FeatureGraph(
+        [FeatureSpec("a", id_columns=["i"]), FeatureSpec("b", id_columns=["i"], deps=["a"])]
+    ).freeze()
+    snapshot = json.loads(GraphSnapshot.of(graph).to_json())
+    text = json.dumps(snapshot).replace('["i"]', '["\\u001b]0;owned\\u0007"]', 1)
+    (here.path / "main.json").write_text(text)
+    ran = here.run("graph", "diff", "main.json", "code")
+    assert (ran.code, ran.out) == (1, "")
+    assert "\ufffd]0;owned\ufffd" in ran.err
+    assert "\x1b" not in ran.err

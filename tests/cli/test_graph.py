@@ -87,7 +87,10 @@ def test_a_file_is_compared_without_a_store(here):
         ("junk", "This is not a graph snapshot"),
         ('{"features": 3, "version": "x"}', "This is not a graph snapshot"),
         ('{"features": [{"key": "a", "nope": 1}], "version": "x"}', "nope: Extra inputs"),
-        ('{"features": [], "version": "x"}', "it was changed, or made by another formula"),
+        (
+            '{"features": [], "format": 1, "version": "x"}',
+            "it was changed, or made by another formula",
+        ),
     ],
 )
 def test_a_file_that_is_no_snapshot_is_refused(here, text, told):
