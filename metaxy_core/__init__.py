@@ -13,6 +13,7 @@ from metaxy_core.columns import (
     MATERIALIZATION_ID,
     PROVENANCE_BY_FIELD,
     STALE_FIELDS,
+    STATUS,
 )
 from metaxy_core.errors import (
     DefinitionError,
@@ -55,6 +56,7 @@ __all__ = [
     "MATERIALIZATION_ID",
     "PROVENANCE_BY_FIELD",
     "STALE_FIELDS",
+    "STATUS",
     "Change",
     "DefinitionError",
     "DuckDBMetadataStore",

@@ -67,7 +67,9 @@ def with_provenance(
     if PROVENANCE_BY_FIELD in rows.columns or not set(unit) <= set(rows.columns):
         return rows
     casts = [pl.col(column).cast(rows.schema[column]) for column in unit]
-    known = todo.with_columns(*casts, pl.lit(value=True).alias(_KNOWN))
+    # The list may be long and the chunk short: the rest of the list never meets the left join.
+    mine = todo.with_columns(*casts).join(rows.lazy().select(unit), on=unit, how="semi").collect()
+    known = mine.lazy().with_columns(pl.lit(value=True).alias(_KNOWN))
     joined = rows.lazy().join(known, on=unit, how="left", maintain_order="left").collect()
     foreign = joined.filter(pl.col(_KNOWN).is_null())
     if strict and foreign.height:

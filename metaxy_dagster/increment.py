@@ -12,7 +12,9 @@ import dagster as dg
 import narwhals as nw
 
 from metaxy_core import (
+    MATERIALIZATION_ID,
     PROVENANCE_BY_FIELD,
+    STATUS,
     FeatureGraph,
     FeatureKey,
     FeaturePlan,
@@ -97,8 +99,8 @@ class Increment:
     @cached_property
     def counts(self) -> Mapping[str, int]:
         """Units found per status: new, stale, orphaned, waiting; not only those to do."""
-        found = self.labels.group_by("metaxy_status").agg(nw.len().alias("n")).collect("polars")
-        counted = dict(found.select("metaxy_status", "n").rows())
+        found = self.labels.group_by(STATUS).agg(nw.len().alias("n")).collect("polars")
+        counted = dict(found.select(STATUS, "n").rows())
         return {name: counted.get(name, 0) for name in ("new", "stale", "orphaned", "waiting")}
 
     def todo(self) -> LazyFrame:
@@ -159,7 +161,8 @@ def resolve(store: MetaxyStore, work: Work) -> Increment:
     """
     described = store.describe(graph=work.graph)
     spool = Spool()
-    with ExitStack() as stack:
+    with ExitStack() as failed, ExitStack() as stack:
+        failed.callback(spool.close)
         opened = _reading(stack, described, create=work.samples is not None)
         found = opened.resolve_update(work.feature, lazy=True, **asked(opened, work))
         new, stale = _forced(opened, work) if work.options.force else (found.new, found.stale)
@@ -167,8 +170,9 @@ def resolve(store: MetaxyStore, work: Work) -> Increment:
         orphaned, labels = found.orphaned, found.labels
         if not work.complete:
             orphaned = orphaned.head(0)
-            labels = labels.filter(nw.col("metaxy_status") != "orphaned")
+            labels = labels.filter(nw.col(STATUS) != "orphaned")
         orphaned, labels = spool.keep(orphaned), spool.keep(labels)
+        failed.pop_all()
     inputs = _Inputs(described, work, spool, nw.concat(kept))
     return Increment(*kept, orphaned, labels, work.plan, spool, inputs)
 
@@ -220,7 +224,7 @@ def _forced(opened: MetadataStore, work: Work) -> tuple[LazyFrame, LazyFrame]:
         return everything.new, everything.stale
     unit = list(work.plan.unit)
     stored = opened.read(work.feature, allow_fallback=False)
-    mine = stored.filter(nw.col("metaxy_materialization_id") == (work.run_id or ""))
+    mine = stored.filter(nw.col(MATERIALIZATION_ID) == (work.run_id or ""))
     bring = opened.backend.load if work.samples is None else _to_polars
     known, written = (bring(rows.select(*unit).unique(unit, keep="any")) for rows in (stored, mine))
     left = everything.new.join(written, on=unit, how="anti")

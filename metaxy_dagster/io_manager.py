@@ -4,6 +4,7 @@ Dagster reads the annotation of `store` itself, so this module has no postponed 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import dagster as dg
@@ -135,20 +136,19 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
         frames = (item for item in items(feature, obj) if is_frame(item))
         policy = check_policy(feature, self.orphans)
         if work.plan.spec.is_root:
-            feed = SampleFeed(self.store, work, context.log)
-            for frame in frames:
-                feed.write(frame)
-            return feed.finish(policy)
+            with closing(SampleFeed(self.store, work, context.log)) as feed:
+                for frame in frames:
+                    feed.write(frame)
+                return feed.finish(policy)
         rows, orphaned, handled = 0, 0, 0
         for frame in frames:
             with self.store.open("w", context.run_id, graph=work.graph) as opened:
                 rows += opened.write(feature, in_polars(frame))
         if obj is not None:
-            rest = resolve(self.store, work)
-            orphaned = rest.counts["orphaned"]
-            described = self.store.describe(graph=work.graph, run_id=context.run_id)
-            handled = handle(described, work, rest.orphaned, policy)
-            rest.close()
+            with closing(resolve(self.store, work)) as rest:
+                orphaned = rest.counts["orphaned"]
+                described = self.store.describe(graph=work.graph, run_id=context.run_id)
+                handled = handle(described, work, rest.orphaned, policy)
         outcomes = {"orphaned": Outcome(orphaned, handled, orphaned - handled)}
         return WriteReceipt(
             feature,
@@ -167,7 +167,7 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
         """The feature of an asset.
 
         Raises:
-            UnknownParentError: the graph has no such feature.
+            UnknownFeatureError: the graph has no such feature.
         """
         named = declared.get(FEATURE)
         text = getattr(named, "value", named) or list(key.path)

@@ -185,10 +185,9 @@ class _Writers:
         return self._made[feature]
 
     def close(self) -> None:
-        """Remove the local files of the increments."""
+        """Remove the local files."""
         for writer in self._made.values():
-            if isinstance(writer, Attempt):
-                writer.increment.close()
+            (writer.increment if isinstance(writer, Attempt) else writer).close()
 
     def increment(self, feature: FeatureKey) -> Increment:
         """What a feature has to do."""

@@ -178,13 +178,13 @@ def _compute(recipe: Recipe, step: Step) -> Steps:
 
 
 def _list_samples(recipe: Recipe, step: Step) -> Steps:
-    feed = SampleFeed(step.store, work_of(recipe, step), step.context.log)
-    for item in items(recipe.feature, step.call(recipe.function)):
-        if is_frame(item):
-            feed.write(item)
-        else:
-            yield item
-    receipt = feed.finish(recipe.orphans)
+    with closing(SampleFeed(step.store, work_of(recipe, step), step.context.log)) as feed:
+        for item in items(recipe.feature, step.call(recipe.function)):
+            if is_frame(item):
+                feed.write(item)
+            else:
+                yield item
+        receipt = feed.finish(recipe.orphans)
     if step.options.dry_run:
         observe_only(recipe, step, receipt.outcomes)
         return None

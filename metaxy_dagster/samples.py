@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from logging import Logger
 from typing import Any
 
 import polars as pl
 
-from metaxy_core import PROVENANCE_BY_FIELD, MetadataSchemaError
+from metaxy_core import PROVENANCE_BY_FIELD, STALE_FIELDS, MetadataSchemaError
 from metaxy_dagster.chunks import in_polars
 from metaxy_dagster.increment import Increment, Work, resolve
 from metaxy_dagster.orphans import OrphanPolicy, handle, policy_name
@@ -48,11 +49,10 @@ class SampleFeed:
         """
         samples = in_polars(frame)
         check_part(self.work, samples)
-        increment = resolve(self.store, self._work(samples, complete=False))
-        self._seen.add(samples.select(self._compared(samples)))
-        self._found.update({name: increment.counts[name] for name in ("new", "stale")})
-        stored = self._store(increment) if not self.work.options.dry_run else 0
-        increment.close()
+        with closing(resolve(self.store, self._work(samples, complete=False))) as increment:
+            self._seen.add(samples.select(self._compared(samples)))
+            self._found.update({name: increment.counts[name] for name in ("new", "stale")})
+            stored = self._store(increment) if not self.work.options.dry_run else 0
         self.log.info(
             "%s: %d samples listed, %d new or changed", self.work.feature, samples.height, stored
         )
@@ -66,13 +66,11 @@ class SampleFeed:
             ids = list(self.work.plan.spec.id_columns)
             world = seen.unique(ids, keep="last").collect()
             work = self._work(world, complete=True)
-            rest = resolve(self.store, work)
-            orphaned = rest.counts["orphaned"]
-            if not self.work.options.dry_run:
-                described = self.store.describe(graph=self.work.graph, run_id=self.work.run_id)
-                handled = handle(described, work, rest.orphaned, policy)
-            rest.close()
-        self._spool.close()
+            with closing(resolve(self.store, work)) as rest:
+                orphaned = rest.counts["orphaned"]
+                if not self.work.options.dry_run:
+                    described = self.store.describe(graph=self.work.graph, run_id=self.work.run_id)
+                    handled = handle(described, work, rest.orphaned, policy)
         outcomes = {
             name: Outcome(
                 max(found, self._done[name]), self._done[name], max(found - self._done[name], 0)
@@ -93,6 +91,10 @@ class SampleFeed:
             upstream_keys=self.work.upstream_keys,
         )
 
+    def close(self) -> None:
+        """Remove the local files."""
+        self._spool.close()
+
     def _work(self, samples: pl.DataFrame, *, complete: bool) -> Work:
         options = self.work.options
         if options.limit is not None:
@@ -106,7 +108,7 @@ class SampleFeed:
         with self.store.open("w", self.work.run_id, graph=self.work.graph) as opened:
             stored = opened.write(self.work.feature, increment.todo())
         for name, frame in (("new", increment.new), ("stale", increment.stale)):
-            self._done[name] += frame.select("metaxy_stale_fields").collect().shape[0]
+            self._done[name] += frame.select(STALE_FIELDS).collect().shape[0]
         self.rows += stored
         return stored
 

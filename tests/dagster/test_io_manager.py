@@ -1,6 +1,8 @@
 """The IO manager with plain assets: what it stores, loads and reports."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -59,6 +61,24 @@ def test_an_iterator_is_stored_chunk_by_chunk(store: MetaxyStore) -> None:
 
     run([video, crop], store, fails=True)
     assert len(rows(store, "ex/crop")) == 2
+
+
+def test_a_listing_that_fails_leaves_no_local_files(
+    store: MetaxyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frames() -> Iterator[Any]:
+        yield LISTED
+        yield LISTED.drop("metaxy_provenance_by_field")
+
+    @dg.asset(key=["ex", "video"], io_manager_key="metaxy_io")
+    def video():  # type: ignore[no-untyped-def]  # Dagster reads the annotation
+        return dg.MaterializeResult(value=frames())
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    failed = run([video], store, fails=True)
+    assert not failed.success
+    assert list(tmp_path.glob("metaxy-*")) == []
+    assert len(rows(store, "ex/video")) == 3
 
 
 @pytest.mark.parametrize(
