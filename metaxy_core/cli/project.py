@@ -1,8 +1,8 @@
 """Which features and which store a command is about: options, environment, nearest file.
 
 The file is `metaxy.toml`, or the table `[tool.metaxy]` of `pyproject.toml`, in the current
-directory or the nearest one above it; its keys are `module` and `store`, and a relative store is
-relative to the file.
+directory or the nearest one above it; its keys are `module`, `store`, `project` and
+`hash_algorithm`, and a relative store is relative to the file.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cyclopts import Parameter
 from pydantic import ValidationError
 
 from metaxy_core.errors import ConfigError
+from metaxy_core.hashing import HashAlgorithm
 from metaxy_core.spec.value import told
 
 if TYPE_CHECKING:
@@ -41,6 +42,20 @@ class Project:
     store: Annotated[
         Path | None,
         Parameter(env_var="METAXY_STORE", help="The DuckDB file that keeps the metadata."),
+    ] = None
+    project: Annotated[
+        str | None,
+        Parameter(
+            env_var="METAXY_PROJECT",
+            help="The project that graphs are recorded for and looked up in; 'default' without it.",
+        ),
+    ] = None
+    hash_algorithm: Annotated[
+        str | None,
+        Parameter(
+            env_var="METAXY_HASH_ALGORITHM",
+            help="The hash the store keeps, `md5` or `sha256`; `md5` without it.",
+        ),
     ] = None
 
     def graph(self) -> Graph:
@@ -76,7 +91,7 @@ class Project:
         """The store, not open; without a graph it has none but can list recorded ones.
 
         Raises:
-            ConfigError: no store is named.
+            ConfigError: no store is named, or there is no such hash.
         """
         from metaxy_core import DuckDBMetadataStore
         from metaxy_core.graph import Graph
@@ -88,7 +103,22 @@ class Project:
                 "Which store? Give --store PATH.duckdb, set METAXY_STORE, or write store = "
                 "'PATH.duckdb' in metaxy.toml or under [tool.metaxy] in pyproject.toml."
             )
-        return DuckDBMetadataStore(path, graph=Graph() if graph is None else graph)
+        return DuckDBMetadataStore(
+            path,
+            graph=Graph() if graph is None else graph,
+            project=self.project or _setting("project")[0] or "default",
+            hash_algorithm=_algorithm(self.hash_algorithm or _setting("hash_algorithm")[0]),
+        )
+
+
+def _algorithm(named: str | None) -> HashAlgorithm:
+    if named is None:
+        return HashAlgorithm.MD5
+    try:
+        return HashAlgorithm(named)
+    except ValueError as error:
+        known = ", ".join(HashAlgorithm)
+        raise ConfigError(f"There is no hash '{named}'. There are: {known}.") from error
 
 
 def _setting(name: str) -> tuple[str | None, Path]:

@@ -67,7 +67,7 @@ def here(
     monkeypatch.setattr(sys, "path", [*sys.path])
     # Two texts of one length within a second would be one to the cache of compiled modules.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    for name in ("METAXY_MODULE", "METAXY_STORE"):
+    for name in ("METAXY_MODULE", "METAXY_STORE", "METAXY_PROJECT", "METAXY_HASH_ALGORITHM"):
         monkeypatch.delenv(name, raising=False)
     made = Here(tmp_path, capsys)
     made.declare()

@@ -99,3 +99,23 @@ def test_a_file_that_is_no_database_is_refused(here):
     ran = here.run("status")
     assert ran.code == 1
     assert "not a readable DuckDB database" in ran.err
+
+
+def test_graphs_are_recorded_and_found_per_project(here, monkeypatch):
+    assert here.run("push", "--project", "one").code == 0
+    assert here.run("graph", "diff", "--project", "one").code == 0
+    assert "has no one snapshot 'latest'" in here.run("graph", "diff").err
+    monkeypatch.setenv("METAXY_PROJECT", "one")
+    assert here.run("graph", "history").out.split()[-1] == "one"
+    monkeypatch.delenv("METAXY_PROJECT")
+    here.configure('module = "cli_features"\nstore = "meta.duckdb"\nproject = "one"\n')
+    assert "is already the newest" in here.run("push").out
+
+
+def test_a_store_of_another_hash_is_opened_with_it(here):
+    assert here.run("push", "--hash-algorithm", "sha256").code == 0
+    assert "hash_algorithm='sha256'" in here.run("graph", "history").err
+    here.configure('module = "cli_features"\nstore = "meta.duckdb"\nhash_algorithm = "sha256"\n')
+    assert here.run("graph", "history").code == 0
+    assert here.run("status").code == 2
+    assert "There are: md5, sha256" in here.run("push", "--hash-algorithm", "crc").err
