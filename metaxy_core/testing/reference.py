@@ -467,8 +467,9 @@ def _units(edges: Sequence[_Edge]) -> list[dict[str, Cell]]:
     """Required edges inner-joined on what they share; with none, the union of optional ones."""
     required = [edge for edge in edges if not edge.dep.optional]
     if not required:
-        keys = {key: dict(zip(edge.on, key, strict=True)) for edge in edges for key in edge.groups}
-        return _distinct(keys.values())
+        return _distinct(
+            dict(zip(edge.on, key, strict=True)) for edge in edges for key in edge.groups
+        )
     units: list[dict[str, Cell]] = [{}]
     for edge in required:
         named = [dict(zip(edge.on, key, strict=True)) for key in edge.groups]

@@ -170,6 +170,18 @@ def test_optional_parents_alone_are_joined_in_full() -> None:
     assert set(reference.resolve("both").new) == {(1,), (2,), (3,)}
 
 
+def test_the_order_of_a_parents_id_columns_does_not_matter() -> None:
+    one, other = (
+        FeatureSpec("one", id_columns=["a", "b"]),
+        FeatureSpec("other", id_columns=["b", "a"]),
+    )
+    deps = [FeatureDep("one", optional=True), FeatureDep("other", optional=True)]
+    reference = Reference([one, other, FeatureSpec("both", id_columns=["a", "b"], deps=deps)])
+    put(reference, "one", {"a": 1, "b": 2})
+    put(reference, "other", {"a": 2, "b": 1})
+    assert set(reference.resolve("both").new) == {(1, 2), (2, 1)}
+
+
 def test_parents_of_different_granularity_are_joined_on_what_they_share() -> None:
     fine = FeatureSpec("fine", id_columns=["id", "k"])
     both = FeatureSpec("both", id_columns=["id", "k"], deps=["video", "fine"])
