@@ -31,7 +31,7 @@ check: $(READY)  ## under a minute; before every commit
 fuzz: $(READY)  ## the long profile of the property tests
 	METAXY_FUZZ=long $(BIN)/pytest -n 2 tests/properties
 
-bench: $(READY)  ## the table of docs/performance.md
+bench: $(READY)  ## measurements beside what they have to reach
 	$(BIN)/python -m benchmarks
 
 ui: $(READY)  ## Dagster's UI on the example project, http://127.0.0.1:3000

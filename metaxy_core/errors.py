@@ -5,6 +5,7 @@ MetaxyError
 │   ├── InvalidKeyError
 │   ├── DuplicateFeatureError
 │   ├── KeyCollisionError               two keys would share a table or a column
+│   ├── UnknownFeatureError             a feature that the graph does not have
 │   ├── UnknownParentError
 │   ├── UnknownFieldError
 │   ├── CycleError
@@ -20,8 +21,7 @@ MetaxyError
 │   ├── HashSchemeMismatchError
 │   ├── HashAlgorithmNotSupportedError
 │   ├── VersioningEngineMismatchError
-│   ├── SystemDataNotFoundError         no such snapshot
-│   └── WriteSpooledError               computed, not stored, kept in a file
+│   └── SystemDataNotFoundError         no such snapshot
 └── ConfigError
 
 Messages say what was asked, what was found and what to do; attributes carry the facts.
@@ -50,6 +50,12 @@ class DuplicateFeatureError(DefinitionError):
 
 class KeyCollisionError(DefinitionError):
     """Two different keys that some database would store under one name."""
+
+
+class UnknownFeatureError(DefinitionError, KeyError):
+    """A feature that the graph does not have was asked for."""
+
+    __str__ = Exception.__str__
 
 
 class UnknownParentError(DefinitionError):
@@ -150,21 +156,6 @@ class VersioningEngineMismatchError(StoreError):
 
 class SystemDataNotFoundError(StoreError):
     """A snapshot or another system record that the store does not have."""
-
-
-class WriteSpooledError(StoreError):
-    """What was computed could not be stored and was kept in a file.
-
-    Attributes:
-        path: the Arrow IPC file that holds the rows.
-    """
-
-    def __init__(self, feature: str, path: str, cause: str) -> None:
-        self.feature, self.path = feature, path
-        super().__init__(
-            f"The rows of {feature!r} could not be stored ({cause}). They are kept in {path}; "
-            "store them with: metaxy metadata replay " + path
-        )
 
 
 class ConfigError(MetaxyError):

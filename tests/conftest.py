@@ -1,8 +1,10 @@
-"""Stores to test on: one per engine."""
+"""Stores to test on: one per engine, and DuckDB on a file besides memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,17 +12,23 @@ import pytest
 from metaxy_core import DuckDBMetadataStore, InMemoryMetadataStore, MetadataStore
 
 Open = Callable[..., MetadataStore]
-ENGINES: dict[str, Callable[..., MetadataStore]] = {
-    "memory": InMemoryMetadataStore,
-    "duckdb": DuckDBMetadataStore,
-}
 
 
-@pytest.fixture(params=sorted(ENGINES))
-def make_store(request: pytest.FixtureRequest) -> Open:
+@pytest.fixture(params=["memory", "duckdb", "duckdb file"])
+def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Make stores of one engine; each engine in turn."""
+    numbers = count()
 
     def make(graph: Any, **options: Any) -> MetadataStore:
-        return ENGINES[request.param](graph=graph, **options)
+        match request.param:
+            case "memory":
+                return InMemoryMetadataStore(graph=graph, **options)
+            case "duckdb":
+                return DuckDBMetadataStore(graph=graph, **options)
+        path = tmp_path / f"store{next(numbers)}.duckdb"
+        store = DuckDBMetadataStore(path, graph=graph, **options)
+        with store.open("w"):
+            pass
+        return store
 
     return make

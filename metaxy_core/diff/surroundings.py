@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from metaxy_core.diff.view import GraphView, Status
-from metaxy_core.errors import UnknownParentError
+from metaxy_core.errors import UnknownFeatureError
 from metaxy_core.keys import FeatureKey
 
 
@@ -15,7 +15,7 @@ def neighbourhood(view: GraphView, key: Any, hops: int = 1) -> GraphView:
     """The part of a view within some hops of a feature, in both directions.
 
     Raises:
-        UnknownParentError: the view has no such feature.
+        UnknownFeatureError: the view has no such feature.
 
     >>> from metaxy_core.graph import Graph
     >>> from metaxy_core.spec import FeatureSpec
@@ -25,7 +25,7 @@ def neighbourhood(view: GraphView, key: Any, hops: int = 1) -> GraphView:
     """
     centre = str(FeatureKey.of(key))
     if centre not in {node.key for node in view.nodes}:
-        raise UnknownParentError(f"There is no feature '{centre}' to draw the surroundings of.")
+        raise UnknownFeatureError(f"There is no feature '{centre}' to draw the surroundings of.")
     return _within(view, [centre], hops)
 
 

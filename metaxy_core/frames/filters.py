@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
+from metaxy_core.columns import is_system
 from metaxy_core.errors import FilterError
 from metaxy_core.frames.dialect import LazyFrame
 
@@ -50,7 +51,11 @@ def everything(predicates: Iterable[Predicate]) -> nw.Expr:
 
 
 def fits(predicate: Predicate, schema: Mapping[str, nw.dtypes.DType]) -> bool:
-    """Whether a predicate asks for no other columns than those of a Narwhals schema."""
+    """Whether a predicate asks for no other columns than those of a Narwhals schema.
+
+    Raises:
+        FilterError: it compares what cannot be compared, such as a number with a text.
+    """
     import polars as pl
 
     empty = nw.from_native(pl.DataFrame(schema=nw.Schema(schema).to_polars()))
@@ -58,13 +63,26 @@ def fits(predicate: Predicate, schema: Mapping[str, nw.dtypes.DType]) -> bool:
         empty.with_columns(expression(predicate).alias(_PASSES))
     except nw.exceptions.ColumnNotFoundError:
         return False
+    except (nw.exceptions.NarwhalsError, pl.exceptions.PolarsError) as error:
+        raise FilterError(f"The filter {predicate!r} cannot be applied: {error}") from error
     return True
 
 
 def apply(frame: LazyFrame, predicates: Sequence[Predicate]) -> LazyFrame:
-    """Keep the rows for which every predicate holds."""
+    """Keep the rows for which every predicate holds.
+
+    Raises:
+        FilterError: a predicate asks for other columns, or compares what cannot be compared.
+    """
     if not predicates:
         return frame
+    schema = frame.collect_schema()
+    for predicate in predicates:
+        if not fits(predicate, schema):
+            raise FilterError(
+                f"The filter {predicate!r} asks for columns that are not there. Columns: "
+                f"{', '.join(name for name in schema if not is_system(name))}."
+            )
     # As a column first, so that a condition on no column holds for every row.
     return (
         frame.with_columns(everything(predicates).alias(_PASSES))

@@ -1,4 +1,4 @@
-"""The graph of features: an immutable, validated value, and the registry that grows into one."""
+"""The graph of features: an immutable, validated value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 from metaxy_core.errors import (
     CycleError,
     DuplicateFeatureError,
+    InvalidKeyError,
     KeyCollisionError,
+    UnknownFeatureError,
     UnknownParentError,
 )
 from metaxy_core.graph.plan import FeaturePlan, plan_feature
@@ -45,13 +47,16 @@ class Graph(Mapping[FeatureKey, FeatureSpec]):
         try:
             return self._specs[wanted]
         except KeyError:
-            raise UnknownParentError(
+            raise UnknownFeatureError(
                 f"The graph has no feature '{wanted}'. Its features are: "
                 f"{', '.join(map(str, sorted(self._specs)[:20]))}."
             ) from None
 
     def __contains__(self, key: object) -> bool:
-        return FeatureKey.of(key) in self._specs
+        try:
+            return FeatureKey.of(key) in self._specs
+        except InvalidKeyError:
+            return False
 
     def __iter__(self) -> Iterator[FeatureKey]:
         return iter(self._specs)

@@ -63,6 +63,11 @@ class GraphSnapshot:
             raise DefinitionError(f"The graph snapshot is damaged: {told(error)}") from error
         except (ValueError, TypeError, KeyError) as error:
             raise DefinitionError(f"This is not a graph snapshot: {error}") from error
+        if value.get("format") != _FORMAT:
+            raise DefinitionError(
+                f"The graph snapshot has format {value.get('format')!r}; this version reads "
+                f"{_FORMAT}."
+            )
         snapshot = cls(Graph(specs))
         if snapshot.version != version:
             raise DefinitionError(

@@ -36,6 +36,13 @@ Rows = Any
 OnDuplicate = Literal["error", "first", "last"]
 
 _DIALECT = PolarsDialect()
+_SMALL = (nw.Int8, nw.Int16, nw.Int32, nw.UInt8, nw.UInt16, nw.UInt32)
+_STORABLE = (
+    *_SMALL,
+    *(nw.Int64, nw.UInt64, nw.Float32, nw.Float64, nw.Decimal, nw.Boolean, nw.String),
+    *(nw.Categorical, nw.Enum, nw.Binary, nw.Date, nw.Datetime, nw.Unknown),
+)
+"""What every engine stores and gives back as it was; lists and structs of these as well."""
 _KNOWN = {*STORED, PROVENANCE_BY_FIELD, DATA_VERSION_BY_FIELD, STALE_FIELDS, STATUS}
 
 
@@ -102,21 +109,53 @@ def check_types(
             )
         if dtype == nw.Unknown:
             untyped.append(name)
-        elif known is not None and dtype != known:
+        elif known is None:
+            if not _is_storable(dtype):
+                raise MetadataSchemaError(
+                    str(plan.key),
+                    f"column {name!r} has the type {dtype}, which not every engine can store. "
+                    "Cast it, to text or a number for example.",
+                )
+            if dtype.is_integer() and dtype != nw.UInt64:
+                casts.append(nw.col(name).cast(nw.Int64()))  # room for what comes later
+        elif dtype != known:
             if not _fits(dtype, known):
                 raise MetadataSchemaError(
                     str(plan.key),
                     f"column {name!r} is stored as {known}, the rows given have {dtype}.",
                 )
             casts.append(nw.col(name).cast(known))
-    return frame.drop(*untyped).with_columns(*casts) if casts or untyped else frame
+    try:
+        return frame.drop(*untyped).with_columns(*casts) if casts or untyped else frame
+    except nw.exceptions.InvalidOperationError as error:
+        raise MetadataSchemaError(
+            str(plan.key),
+            f"the rows given have values that their stored types cannot hold: {error}",
+        ) from error
+
+
+def _is_storable(dtype: nw.dtypes.DType) -> bool:
+    if isinstance(dtype, nw.List):
+        return _is_storable(_instance(dtype.inner))
+    if isinstance(dtype, nw.Struct):
+        return all(_is_storable(_instance(member.dtype)) for member in dtype.fields)
+    return isinstance(dtype, _STORABLE)
+
+
+def _instance(dtype: Any) -> nw.dtypes.DType:
+    made: nw.dtypes.DType = dtype() if isinstance(dtype, type) else dtype
+    return made
 
 
 def _fits(given: nw.dtypes.DType, stored: nw.dtypes.DType) -> bool:
     numbers = given.is_integer() and stored.is_integer()
-    floats = given.is_numeric() and stored.is_float()
+    floats = stored == nw.Float64 and (given == nw.Float32 or isinstance(given, _SMALL))
     nested = given.is_nested() and type(given) is type(stored)
-    times = isinstance(given, nw.Datetime) and isinstance(stored, nw.Datetime)
+    times = (
+        isinstance(given, nw.Datetime)
+        and isinstance(stored, nw.Datetime)
+        and (given.time_zone is None) == (stored.time_zone is None)
+    )
     text = {type(given), type(stored)} <= {nw.String, nw.Categorical, nw.Enum}
     return numbers or floats or nested or times or text
 

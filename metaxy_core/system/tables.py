@@ -36,8 +36,13 @@ def check_scheme(backend: Backend, scheme: HashScheme, *, record: bool) -> None:
     found = rows.filter(nw.col("key") == "hash_scheme").select("value").collect("polars")
     recorded = found["value"].to_list()
     if recorded and recorded[0] != str(scheme):
+        algorithm, _, formula = str(recorded[0]).partition("/")
+        advice = (
+            f"Open it with hash_algorithm={algorithm!r}, or use another store."
+            if formula == str(scheme.formula)
+            else "It was written by another version of this library; use that, or another store."
+        )
         raise HashSchemeMismatchError(
             f"The store at {backend.describe()['uri']} keeps digests of the scheme {recorded[0]}, "
-            f"this one is asked to use {scheme}. Open it with hash_algorithm="
-            f"{HashScheme.parse(recorded[0]).algorithm.value!r}, or use another store."
+            f"this one is asked to use {scheme}. {advice}"
         )

@@ -1,7 +1,7 @@
 import pytest
 
 from metaxy_core.diff import GraphView, Status, diff, focus, neighbourhood
-from metaxy_core.errors import UnknownParentError
+from metaxy_core.errors import UnknownFeatureError
 from tests.builders import edge, expansion, feature, graph
 from tests.render.graphs import everything_diff, example, example_diff
 
@@ -95,7 +95,7 @@ def test_a_neighbourhood_of_two_hops_reaches_siblings():
 
 
 def test_a_neighbourhood_of_nothing_is_refused():
-    with pytest.raises(UnknownParentError, match="no feature 'nope'"):
+    with pytest.raises(UnknownFeatureError, match="no feature 'nope'"):
         neighbourhood(example_diff(), "nope")
 
 

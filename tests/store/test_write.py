@@ -183,3 +183,66 @@ def test_filters_of_read_apply_after_the_stored_row_was_chosen(store):
     settle(store, "a", samples=rows({"id": ["x"], "v": [1]}, "1"))
     settle(store, "a", samples=rows({"id": ["x"], "v": [2]}, "2"))
     assert len(store.read("a", filters="v = 1").collect()) == 0
+
+
+def test_write_multi_refuses_one_feature_under_two_names(store):
+    from metaxy_core import FeatureKey
+
+    with pytest.raises(ValueError, match="given twice: a"):
+        store.write_multi({"a": rows({"id": ["x"]}), FeatureKey("a"): rows({"id": ["x"]})})
+
+
+def test_a_null_boolean_is_no_provenance(make_store):
+    made = feature("a", fields=["f"], provenance_from={"f": ["flag"]})
+    with make_store(graph(made)) as store:
+        with pytest.raises(MetadataSchemaError, match="NULL in 1 of the 1"):
+            store.write(
+                "a",
+                pl.DataFrame({"id": ["x"], "flag": [None]}, schema_overrides={"flag": pl.Boolean}),
+            )
+
+
+def test_samples_that_came_from_read_are_refused_for_a_root(store):
+    settle(store, "a", samples=rows({"id": ["x"]}))
+    with pytest.raises(MetadataSchemaError, match="came from read"):
+        store.resolve_update("a", samples=store.read("a"))
+
+
+@pytest.mark.parametrize("dtype", [pl.Duration, pl.Time, pl.Int128])
+def test_types_that_not_every_engine_gives_back_are_refused(store, dtype):
+    given = rows({"id": ["x"]}).with_columns(pl.lit(None).cast(dtype).alias("odd"))
+    with pytest.raises(MetadataSchemaError, match="'odd' has the type"):
+        store.write("a", given)
+    assert not store.has_feature("a")
+
+
+def test_values_that_a_stored_type_cannot_hold_are_refused(store):
+    store.write("a", rows({"id": ["x"], "ratio": [0.5], "n": [1]}))
+    store.write("a", rows({"id": ["y"], "n": [3_000_000_000]}))
+    with pytest.raises(MetadataSchemaError, match="'ratio' is stored as Float64"):
+        store.write("a", rows({"id": ["z"], "ratio": [2**53 + 1]}))
+
+
+def test_filters_over_unknown_columns_are_refused_by_every_verb(store):
+    from metaxy_core.errors import FilterError
+
+    settle(store, "a", samples=rows({"id": ["x"], "size": [1]}))
+    for verb in (store.read, store.delete, store.undelete):
+        with pytest.raises(FilterError, match="Columns: id, size"):
+            verb("a", filters="nope = 1")
+    with pytest.raises(FilterError, match="cannot be applied"):
+        store.read("a", filters="size > 'big'")
+
+
+def test_deleted_rows_of_other_versions_are_left_out_when_one_is_asked_for(make_store):
+    def features(version):
+        return graph(feature("a"), feature("b", "a", fields=[("f", version)]))
+
+    store = make_store(features(1))
+    with store:
+        settle(store, "a", samples=rows({"id": ["x"]}))
+        settle(store, "b")
+        store.delete("b", "id = 'x'")
+    with store.using(features(2)) as bumped:
+        found = bumped.read("b", feature_version="current", include_soft_deleted=True)
+        assert len(found.collect()) == 0
