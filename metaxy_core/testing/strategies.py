@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
@@ -64,7 +64,7 @@ class Declared:
     """Features that form a valid graph, and the meaning of every filter text they use."""
 
     specs: tuple[FeatureSpec, ...]
-    predicates: Mapping[str, Predicate]
+    predicates: Mapping[str, Predicate] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:
@@ -78,7 +78,7 @@ class Sample:
 
     values: Mapping[str, Cell]
     texts: Mapping[str, str]
-    overrides: Mapping[str, str | None]
+    overrides: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def texts() -> st.SearchStrategy[str]:

@@ -283,8 +283,11 @@ def code(value: Any) -> str:
             return "(" + "".join(f"{code(item)}, " for item in value) + ")"
     if dataclasses.is_dataclass(value):
         given = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        made = {f.name: f.default_factory for f in dataclasses.fields(value)}
         defaults = {f.name: f.default for f in dataclasses.fields(value)}
-        return _call(value, {n: v for n, v in given.items() if v is not defaults[n] and v != {}})
+        optional = {n for n, factory in made.items() if factory is not dataclasses.MISSING}
+        shown = {n: v for n, v in given.items() if v is not defaults[n]}
+        return _call(value, {n: v for n, v in shown.items() if v != {} or n not in optional})
     return repr(value)
 
 
@@ -296,4 +299,4 @@ def _call(value: Any, arguments: Mapping[str, Any]) -> str:
 def script(declared: Declared, edits: Sequence[Edit]) -> str:
     """A test's body that replays the edits."""
     lines = "".join(f"        {code(edit)},\n" for edit in edits)
-    return f"replay(\n    {code(declared)},\n    [\n{lines}    ],\n)\n"
+    return f"replay(\n    make_store,\n    {code(declared)},\n    [\n{lines}    ],\n)\n"

@@ -36,7 +36,7 @@ from metaxy_core.store import MetadataStore, deletion, writing
 from metaxy_core.testing.strategies import Declared
 from metaxy_core.versioning import increment, provenance, upstream
 from metaxy_core.versioning.names import WAITING, present_in, waiting_in
-from tests.properties.machine import first_failure
+from tests.properties.machine import MismatchError, first_failure, run
 
 pytestmark = pytest.mark.slow
 
@@ -389,3 +389,12 @@ def test_the_machine_notices(mutation: Mutation, in_place_of: Replace) -> None:
 @pytest.mark.usefixtures("clock_runs_backwards")
 def test_the_engine_itself_passes_though_the_clock_runs_backwards() -> None:
     assert first_failure(make_store, range(10), EDITS) is None
+
+
+def test_a_failure_is_shrunk_to_the_edits_that_show_it(in_place_of: Replace) -> None:
+    tombstone_ignored(in_place_of)
+    with pytest.raises(MismatchError) as caught:
+        run(make_store, 0, EDITS)
+    made = str(caught.value)
+    assert made.count("Put(") == made.count("Delete(") == 1
+    assert made.count("FeatureSpec(") == 1
