@@ -60,7 +60,7 @@ def fingerprint(store: MetadataStore, plan: FeaturePlan, rows: LazyFrame) -> Fin
         for name, version in zip(names, versions.values(), strict=True)
     )
     rows = dialect.digest(rows, names, scheme.algorithm).with_columns(
-        nw.col(names[0]).str.head(_BUCKET_DIGITS).alias(_BUCKET), nw.lit(True).alias(_ALL)
+        nw.col(names[0]).str.head(_BUCKET_DIGITS).alias(_BUCKET)
     )
     counted = int(rows.select(nw.len().alias("n")).collect("polars")["n"][0])
     buckets = dialect.gather(rows.select(_BUCKET, *names), [_BUCKET], names, [])
