@@ -225,7 +225,7 @@ def _forced(opened: MetadataStore, work: Work) -> tuple[LazyFrame, LazyFrame]:
     unit = list(work.plan.unit)
     stored = opened.read(work.feature, allow_fallback=False)
     mine = stored.filter(nw.col(MATERIALIZATION_ID) == (work.run_id or ""))
-    bring = opened.backend.load if work.samples is None else _to_polars
+    bring = _to_polars if everything.new.implementation.is_polars() else opened.backend.load
     known, written = (bring(rows.select(*unit).unique(unit, keep="any")) for rows in (stored, mine))
     left = everything.new.join(written, on=unit, how="anti")
     return left.join(known, on=unit, how="anti"), left.join(known, on=unit, how="semi")

@@ -74,4 +74,4 @@ class SpoolLog:
 
 
 def _new_file(path: Path, schema: Any) -> Any:
-    return new_file(path, schema)  # type: ignore[no-untyped-call]  # pyarrow's own
+    return new_file(path, schema)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import narwhals as nw
 
 from metaxy_core.frames.dialect import Dialect, LazyFrame
 
 Mode = Literal["r", "w"]
-Schema = Mapping[str, nw.dtypes.DType]
+T = TypeVar("T")
 
 
 class Backend(Protocol):
@@ -28,6 +28,11 @@ class Backend(Protocol):
     @property
     def dialect(self) -> Dialect:
         """The frame functions of this system's engine."""
+        ...
+
+    @property
+    def unstorable(self) -> tuple[type[nw.dtypes.DType], ...]:
+        """Types of columns, and of what is in them, that the system cannot keep as they are."""
         ...
 
     @property
@@ -51,23 +56,27 @@ class Backend(Protocol):
         """The rows of a table, lazily; None where there is no such table."""
         ...
 
-    def commit(self, numbers: int = 1) -> AbstractContextManager[int]:
-        """Begin an atomic commit; yields its number, greater than every earlier one.
+    def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
+        """Do `work` in one atomic commit: what it appends becomes visible all or nothing.
 
-        What is appended inside becomes visible at the end, all or nothing. With `numbers` that
-        many consecutive numbers are taken and the first is yielded.
+        `work` is given as many commit numbers as asked for, ascending and greater than those of
+        every commit seen before. A system whose writers may come between each other does it
+        again, from the start and with other numbers, when they did.
         """
         ...
 
     def append(self, table: str, rows: LazyFrame) -> int:
         """Insert rows by column name; creates the table, adds missing columns. Rows inserted.
 
-        Call it inside `commit()`. Columns the frame does not have become NULL.
+        Called inside `commit`. Columns the frame does not have become NULL.
         """
         ...
 
     def delete(self, table: str, ids: LazyFrame) -> int:
-        """Remove the rows that agree with a row of `ids` on all its columns. Rows removed."""
+        """Remove the rows that agree with a row of `ids` on all its columns, which hold no NULL.
+
+        Called inside `commit`. Rows removed.
+        """
         ...
 
     def drop(self, table: str) -> None:

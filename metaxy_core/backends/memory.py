@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import narwhals as nw
 import polars as pl
 
-from metaxy_core.backends.base import Mode, to_polars
+from metaxy_core.backends.base import Mode, T, to_polars
 from metaxy_core.frames.dialect import LazyFrame
-from metaxy_core.frames.gather import hold_in_memory
+from metaxy_core.frames.engine import hold_in_memory
 from metaxy_core.frames.polars import PolarsDialect
 
 
@@ -20,6 +20,7 @@ class MemoryBackend:
 
     dialect = PolarsDialect()
     one_thread = False
+    unstorable = ()
 
     def __init__(self) -> None:
         self._tables: dict[str, pl.DataFrame] = {}
@@ -40,14 +41,14 @@ class MemoryBackend:
         found = self._tables.get(table)
         return None if found is None else nw.from_native(found.lazy())
 
-    @contextmanager
-    def commit(self, numbers: int = 1) -> Iterator[int]:
+    def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
         """See `Backend.commit`."""
         with self._lock:
             before = dict(self._tables)
+            first = self._commits + 1
+            self._commits += numbers
             try:
-                self._commits += numbers
-                yield self._commits - numbers + 1
+                return work(range(first, first + numbers))
             except BaseException:
                 self._tables = before
                 raise

@@ -23,6 +23,16 @@ class Dialect(Protocol):
     name: str
     algorithms: frozenset[HashAlgorithm]
 
+    def full_join(self, left: LazyFrame, right: LazyFrame, on: Sequence[str]) -> LazyFrame:
+        """The rows of both; `on` columns coalesced, no other column in common; one row per `on`
+        on each side."""
+        ...
+
+    def presentable(self, frame: LazyFrame) -> LazyFrame:
+        """The frame where structs and lists can be made: as it is, or read into memory when it is
+        collected."""
+        ...
+
     def digest(
         self, frame: LazyFrame, columns: Sequence[str], algorithm: HashAlgorithm
     ) -> LazyFrame:
@@ -37,6 +47,14 @@ class Dialect(Protocol):
         Columns out: `by`, `texts`, `flags`.
         """
         ...
+
+
+def full_join(left: LazyFrame, right: LazyFrame, on: Sequence[str]) -> LazyFrame:
+    """`Dialect.full_join` for engines that have one."""
+    joined = left.join(right, on=list(on), how="full", suffix="_right")
+    return joined.with_columns(
+        nw.coalesce(nw.col(column), nw.col(f"{column}_right")).alias(column) for column in on
+    ).drop(*(f"{column}_right" for column in on))
 
 
 def lazy(native: Any) -> LazyFrame:

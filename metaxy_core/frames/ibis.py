@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import ibis
 import ibis.expr.types as ir
 
-from metaxy_core.frames.dialect import LazyFrame, lazy
+from metaxy_core.frames.deferred import deferred
+from metaxy_core.frames.dialect import LazyFrame, full_join, lazy
 from metaxy_core.hashing import SEPARATOR, HashAlgorithm
 
 
@@ -19,10 +21,14 @@ class SqlFunctions:
     Attributes:
         digests: per algorithm, text to lower-case hex.
         join_sorted: texts of a group, sorted bytewise, joined by the separator.
+    has_structs: whether a query may give structs and lists.
+    full_join: see `Dialect.full_join`.
     """
 
     digests: Mapping[HashAlgorithm, Callable[[ir.StringValue], ir.StringValue]]
     join_sorted: Callable[[ir.StringColumn, str], ir.StringScalar]
+    has_structs: bool = True
+    full_join: Callable[[LazyFrame, LazyFrame, Sequence[str]], LazyFrame] = full_join
 
 
 class IbisDialect:
@@ -32,6 +38,11 @@ class IbisDialect:
         self.name = name
         self.functions = functions
         self.algorithms = frozenset(functions.digests)
+        self.full_join = functions.full_join
+
+    def presentable(self, frame: LazyFrame) -> LazyFrame:
+        """See `Dialect.presentable`."""
+        return frame if self.functions.has_structs else deferred(frame)
 
     def digest(
         self, frame: LazyFrame, columns: Sequence[str], algorithm: HashAlgorithm
@@ -49,6 +60,16 @@ class IbisDialect:
         joined = {text: self.functions.join_sorted(table[text], SEPARATOR) for text in texts}
         anyone = {flag: table[flag].any() for flag in flags}
         return lazy(table.group_by(*by).agg(**joined, **anyone))
+
+
+def builtin(name: str) -> Callable[[ir.StringValue], ir.StringValue]:
+    """A text function of the engine's own, by its name, for Ibis expressions."""
+
+    def digest(text: str) -> str:
+        return text  # never called: Ibis writes the function's name into the query
+
+    made = ibis.udf.scalar.builtin(name=name)(digest)
+    return cast("Callable[[ir.StringValue], ir.StringValue]", made)
 
 
 def join_sorted_text(texts: ir.StringColumn, separator: str) -> ir.StringScalar:

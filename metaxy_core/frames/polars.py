@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 import polars_hash as plh
 
-from metaxy_core.frames.dialect import LazyFrame, lazy
+from metaxy_core.frames.dialect import LazyFrame, full_join, lazy
 from metaxy_core.hashing import SEPARATOR, HashAlgorithm
 
 
@@ -16,6 +16,14 @@ class PolarsDialect:
 
     name = "polars"
     algorithms = frozenset(HashAlgorithm)
+
+    def full_join(self, left: LazyFrame, right: LazyFrame, on: Sequence[str]) -> LazyFrame:
+        """See `Dialect.full_join`."""
+        return full_join(left, right, on)
+
+    def presentable(self, frame: LazyFrame) -> LazyFrame:
+        """See `Dialect.presentable`."""
+        return frame
 
     def digest(
         self, frame: LazyFrame, columns: Sequence[str], algorithm: HashAlgorithm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import narwhals as nw
 
@@ -45,8 +45,8 @@ def soft_delete(
     marked = rows.join(gone, on=ids, how="left").with_columns(
         deleted.alias(DELETED_AT), now.alias(UPDATED_AT)
     )
-    with store.backend.commit() as commit:
-        _put_back(store, plan, marked.drop("metaxy_gone"), commit)
+    kept = marked.drop("metaxy_gone")
+    store.backend.commit(lambda numbers: _put_back(store, plan, kept, nw.lit(numbers[0])))
     return len(gone)
 
 
@@ -68,9 +68,12 @@ def hard_delete(
     left = known.join(chosen.select(*ids), on=ids, how="anti").collect("polars")
     units = gone.lazy().select(*plan.unit).unique()
     whole = units.join(left.lazy(), on=list(plan.unit), how="anti").collect("polars")
-    with store.backend.commit():
+
+    def remove(_: Sequence[int]) -> None:
         store.backend.delete(plan.key.to_table(), gone.lazy())
         store.backend.delete(plan.key.to_table(), whole.lazy())
+
+    store.backend.commit(remove)
     return len(gone)
 
 
@@ -90,8 +93,14 @@ def undelete(
     restored = _before_the_tombstone(history, unit)
     order = nw.col(COMMIT).rank("dense").cast(nw.Int64()) - 1
     numbered = restored.with_columns(order.alias("metaxy_order"))
-    with store.backend.commit(numbered["metaxy_order"].n_unique()) as first:
-        _put_back(store, plan, numbered.drop("metaxy_order"), first + numbered["metaxy_order"])
+
+    def restore(numbers: Sequence[int]) -> None:
+        commits = nw.col("metaxy_order").replace_strict(
+            list(range(len(numbers))), list(numbers), return_dtype=nw.Int64()
+        )
+        _put_back(store, plan, numbered, commits, drop=["metaxy_order"])
+
+    store.backend.commit(restore, numbers=numbered["metaxy_order"].n_unique())
     return len(restored.select(*unit).unique())
 
 
@@ -136,13 +145,17 @@ def _chosen(
 
 
 def _put_back(
-    store: MetadataStore, plan: FeaturePlan, rows: DataFrame, commits: nw.Series[Any] | int
+    store: MetadataStore,
+    plan: FeaturePlan,
+    rows: DataFrame,
+    commits: nw.Expr,
+    drop: Sequence[str] = (),
 ) -> None:
-    numbers = nw.lit(commits, nw.Int64()) if isinstance(commits, int) else commits
     stamped = rows.with_columns(
-        numbers.alias(COMMIT), nw.lit(new_write_id(uuid.uuid4().hex)).alias(WRITE_ID)
+        commits.cast(nw.Int64()).alias(COMMIT),
+        nw.lit(new_write_id(uuid.uuid4().hex)).alias(WRITE_ID),
     )
-    store.backend.append(plan.key.to_table(), stamped.lazy())
+    store.backend.append(plan.key.to_table(), stamped.drop(*drop).lazy())
 
 
 def _before_the_tombstone(history: DataFrame, unit: list[str]) -> DataFrame:

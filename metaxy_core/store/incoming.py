@@ -92,7 +92,10 @@ def are_read_back(frame: DataFrame) -> bool:
 
 
 def check_types(
-    plan: FeaturePlan, frame: DataFrame, stored: Mapping[str, nw.dtypes.DType]
+    plan: FeaturePlan,
+    frame: DataFrame,
+    stored: Mapping[str, nw.dtypes.DType],
+    unstorable: tuple[type[nw.dtypes.DType], ...],
 ) -> DataFrame:
     """Cast columns to their stored types where nothing is lost; leave out columns without a type.
 
@@ -110,10 +113,10 @@ def check_types(
         if dtype == nw.Unknown:
             untyped.append(name)
         elif known is None:
-            if not _is_storable(dtype):
+            if not _is_storable(dtype, unstorable):
                 raise MetadataSchemaError(
                     str(plan.key),
-                    f"column {name!r} has the type {dtype}, which not every engine can store. "
+                    f"column {name!r} has the type {dtype}, which this store cannot keep. "
                     "Cast it, to text or a number for example.",
                 )
             if dtype.is_integer() and dtype != nw.UInt64:
@@ -134,11 +137,14 @@ def check_types(
         ) from error
 
 
-def _is_storable(dtype: nw.dtypes.DType) -> bool:
+def _is_storable(dtype: nw.dtypes.DType, unstorable: tuple[type[nw.dtypes.DType], ...]) -> bool:
+    if isinstance(dtype, unstorable):
+        return False
     if isinstance(dtype, nw.List):
-        return _is_storable(_instance(dtype.inner))
+        return _is_storable(_instance(dtype.inner), unstorable)
     if isinstance(dtype, nw.Struct):
-        return all(_is_storable(_instance(member.dtype)) for member in dtype.fields)
+        members = (_instance(member.dtype) for member in dtype.fields)
+        return all(_is_storable(member, unstorable) for member in members)
     return isinstance(dtype, _STORABLE)
 
 

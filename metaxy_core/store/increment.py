@@ -11,6 +11,8 @@ import narwhals as nw
 
 from metaxy_core.columns import STATUS
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
+from metaxy_core.frames.engine import Engine
+from metaxy_core.store.presenting import Presented
 
 
 class LazyIncrement:
@@ -26,9 +28,10 @@ class LazyIncrement:
         todo: Callable[[], LazyFrame],
         orphaned: Callable[[], LazyFrame],
         inputs: Callable[[Any], LazyFrame],
-        release: Callable[[LazyFrame], None],
+        presented: Presented,
+        engine: Engine,
     ) -> None:
-        self.labels, self._release = labels, release
+        self.labels, self._presented, self._engine = labels, presented, engine
         self._make_todo, self._make_orphaned, self._inputs = todo, orphaned, inputs
 
     @property
@@ -50,11 +53,11 @@ class LazyIncrement:
     @cached_property
     def orphaned(self) -> LazyFrame:
         """Stored rows whose unit is not expected any more, as `read` gives them."""
-        return self._make_orphaned()
+        return self._presented.orphaned(self._engine.dialect.presentable(self._make_orphaned()))
 
     @cached_property
     def _todo(self) -> LazyFrame:
-        return self._make_todo()
+        return self._presented.todo(self._engine.dialect.presentable(self._make_todo()))
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
@@ -87,16 +90,16 @@ class LazyIncrement:
     def collect(self) -> Increment:
         """The same as frames in memory, over Polars."""
         todo, orphaned = self._make_todo(), self._make_orphaned()
-        done = todo.collect("polars")
+        done = self._presented.todo(todo.collect("polars").lazy()).collect()
         increment = Increment(
             done.filter(nw.col(STATUS) == "new").drop(STATUS),
             done.filter(nw.col(STATUS) == "stale").drop(STATUS),
-            orphaned.collect("polars"),
+            self._presented.orphaned(orphaned.collect("polars").lazy()).collect(),
             self.counts,
             self._inputs,
         )
         for held in (todo, orphaned):
-            self._release(held)
+            self._engine.release(held)
         return increment
 
 

@@ -6,6 +6,7 @@ Only rows of labelled units are deduplicated: the units are pushed below the cho
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import narwhals as nw
@@ -26,13 +27,31 @@ if TYPE_CHECKING:
     from metaxy_core.store.store import MetadataStore
 
 
+@dataclass(frozen=True)
+class Presented:
+    """How flat rows become what users see: the last step, wherever structs can be made."""
+
+    plan: FeaturePlan
+
+    def todo(self, rows: LazyFrame) -> LazyFrame:
+        """Provenance as a struct, the fields that differ as a list."""
+        members = {str(field.key): provenance_of(field.key) for field in self.plan.fields}
+        empty = nw.when(nw.col(STALE_FIELDS) != "").then(nw.col(STALE_FIELDS))
+        listed = rows.with_columns(empty.str.split(",").alias(STALE_FIELDS))
+        return nest(listed, PROVENANCE_BY_FIELD, members)
+
+    def orphaned(self, rows: LazyFrame) -> LazyFrame:
+        """Stored rows as `read` gives them."""
+        return shown(self.plan, rows)
+
+
 def todo(
     store: MetadataStore,
     plan: FeaturePlan,
     labels: LazyFrame,
     tables: Mapping[FeatureKey, LazyFrame],
 ) -> LazyFrame:
-    """New and stale units with the parents' columns and the provenance to be written.
+    """New and stale units with the parents' columns and the provenance to be written, flat.
 
     Only rows of labelled units are deduplicated: the units are pushed below the window.
     """
@@ -49,7 +68,7 @@ def todo(
         taken |= set(renamed.values())
         clash = {name: new for name, new in renamed.items() if name != new}
         frame = frame.join(rows.rename(clash) if clash else rows, on=list(edge.on), how="left")
-    return _presented(plan, frame)
+    return frame
 
 
 def todo_of_samples(
@@ -65,16 +84,16 @@ def todo_of_samples(
     joined = frame.select(*user).join(
         samples.lazy().select(*plan.unit, *provenances), on=list(plan.unit), how="inner"
     )
-    return _presented(plan, joined.join(status.lazy(), on=list(plan.unit), how="inner"))
+    return joined.join(status.lazy(), on=list(plan.unit), how="inner")
 
 
 def orphaned(
     store: MetadataStore, plan: FeaturePlan, own: LazyFrame, labels: LazyFrame
 ) -> LazyFrame:
-    """The feature's own stored rows whose units are not expected any more, as `read` gives them."""
+    """The feature's own stored rows whose units are not expected any more."""
     gone = labels.filter(nw.col(STATUS) == ORPHANED).select(*plan.unit)
     rows = own.join(gone, on=list(plan.unit), how="semi")
-    return shown(plan, stored(plan, rows, store.graph.versions[plan.key].feature))
+    return stored(plan, rows, store.graph.versions[plan.key].feature)
 
 
 def inputs(edge: EdgePlan, parents: Mapping[FeatureKey, LazyFrame], labels: LazyFrame) -> LazyFrame:
@@ -101,14 +120,6 @@ def _free(edge: EdgePlan, name: str, taken: set[str]) -> str:
     """A column name that no earlier parent has, case folded; else with the parent's name."""
     known = {other.lower() for other in taken}
     return f"{name}__{edge.parent.key.to_table()}" if name.lower() in known else name
-
-
-def _presented(plan: FeaturePlan, frame: LazyFrame) -> LazyFrame:
-    """Provenance as a struct, the fields that differ as a list."""
-    members = {str(field.key): provenance_of(field.key) for field in plan.fields}
-    empty = nw.when(nw.col(STALE_FIELDS) != "").then(nw.col(STALE_FIELDS))
-    fields = empty.str.split(",")
-    return nest(frame.with_columns(fields.alias(STALE_FIELDS)), PROVENANCE_BY_FIELD, members)
 
 
 def _provenances(plan: FeaturePlan) -> list[str]:

@@ -11,8 +11,8 @@ import narwhals as nw
 from metaxy_core.columns import is_system, provenance_of
 from metaxy_core.errors import FilterError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
+from metaxy_core.frames.engine import EngineName
 from metaxy_core.frames.filters import Predicate, fits
-from metaxy_core.frames.gather import EngineName
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store.incoming import Rows

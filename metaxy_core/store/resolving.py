@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from metaxy_core.columns import provenance_of
 from metaxy_core.errors import MetadataSchemaError, UnknownParentError
 from metaxy_core.frames.dialect import LazyFrame
-from metaxy_core.frames.gather import Engine
+from metaxy_core.frames.engine import Engine
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store.incoming import accept, are_read_back
 from metaxy_core.store.increment import LazyIncrement
-from metaxy_core.store.presenting import inputs, orphaned, todo, todo_of_samples
+from metaxy_core.store.presenting import Presented, inputs, orphaned, todo, todo_of_samples
 from metaxy_core.store.reading import stored, stored_with_marks
 from metaxy_core.store.request import (
     Request,
@@ -68,7 +68,7 @@ def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
         asked = Comparison(request.stale_if, filters, request.skip_comparison)
         nothing = engine.bring(empty_table(store, plan))
         expected = expected_units(plan, rows, nothing, store.scheme, engine.dialect)
-        return compare(plan, expected, own_units(asked), asked, rows)
+        return compare(plan, expected, own_units(asked), asked, rows, engine.dialect)
 
     labels = engine.hold(labelled, key and ("labels", key))
     return LazyIncrement(
@@ -80,7 +80,8 @@ def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
             lambda: orphaned(store, plan, own(), labels), key and ("orphaned", key), [labels]
         ),
         lambda parent: inputs(plan.edge_to(FeatureKey.of(parent)), parents(), labels),
-        engine.release,
+        Presented(plan),
+        engine,
     )
 
 
@@ -115,7 +116,7 @@ def _resolve_samples(store: MetadataStore, request: Request, engine: Engine) -> 
 
     def labelled() -> LazyFrame:
         expected = sampled_units(plan, given, wanted, store.scheme, engine.dialect)
-        return compare(plan, expected, own_units(asked), asked, {})
+        return compare(plan, expected, own_units(asked), asked, {}, engine.dialect)
 
     uses = [] if engine.dialect.name == "polars" else [given]
     labels = engine.hold(labelled, key and ("labels", key), uses)
@@ -132,5 +133,6 @@ def _resolve_samples(store: MetadataStore, request: Request, engine: Engine) -> 
             lambda: orphaned(store, plan, own(), labels), key and ("orphaned", key), [labels]
         ),
         no_inputs,
-        engine.release,
+        Presented(plan),
+        engine,
     )

@@ -14,8 +14,8 @@ from metaxy_core.errors import (
     StoreNotOpenError,
 )
 from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.engine import EngineName
 from metaxy_core.frames.filters import Predicate, apply
-from metaxy_core.frames.gather import EngineName
 from metaxy_core.graph import FeatureGraph, FeaturePlan, Graph, GraphSnapshot
 from metaxy_core.hashing import HashAlgorithm, HashScheme
 from metaxy_core.keys import FeatureKey
@@ -268,7 +268,7 @@ class MetadataStore:
         """
         self._readable()
         plan = self._plan(feature)
-        _, table = fallback.locate(self, plan.key, allow_fallback=allow_fallback)
+        where, table = fallback.locate(self, plan.key, allow_fallback=allow_fallback)
         version = self.graph.versions[plan.key].feature
         rows = reading.select_rows(
             plan,
@@ -279,7 +279,8 @@ class MetadataStore:
             sample_history=with_sample_history,
             deleted=include_soft_deleted,
         )
-        return reading.shown(plan, apply(rows, _listed(filters)), columns)
+        found = where.backend.dialect.presentable(apply(rows, _listed(filters)))
+        return reading.shown(plan, found, columns)
 
     def has_feature(self, feature: Any, *, allow_fallback: bool = False) -> bool:
         """Whether the store has a table of the feature."""

@@ -10,7 +10,7 @@ import polars as pl
 from metaxy_core.backends.base import to_polars
 from metaxy_core.errors import VersioningEngineMismatchError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.gather import Engine, hold_in_memory, release_nothing
+from metaxy_core.frames.engine import Engine, hold_in_memory, release_nothing
 from metaxy_core.frames.polars import PolarsDialect
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey

@@ -77,14 +77,17 @@ def write(
     counts = {str(one.plan.key): 0 for one in writes}
     if not any(len(rows) for _, rows in prepared):
         return counts
-    with store.backend.commit() as commit:
+
+    def store_all(numbers: Sequence[int]) -> None:
         for one, rows in prepared:
             if not len(rows) or (may_be_stored and _is_stored(store, one.plan, write_id)):
                 continue
             joined = _with_open_rows(store, one, rows) if one.plan.is_expansion else rows
-            stamped = joined.with_columns(nw.lit(commit, nw.Int64()).alias(COMMIT))
+            stamped = joined.with_columns(nw.lit(numbers[0], nw.Int64()).alias(COMMIT))
             store.backend.append(one.plan.key.to_table(), stamped.lazy())
             counts[str(one.plan.key)] = len(rows)
+
+    store.backend.commit(store_all)
     return counts
 
 
@@ -159,7 +162,8 @@ def _prepared(
         raise MetadataSchemaError(
             str(plan.key), "there is no table for it and auto_create_tables is off."
         )
-    frame = check_types(plan, frame, {} if table is None else table.collect_schema())
+    stored = {} if table is None else table.collect_schema()
+    frame = check_types(plan, frame, stored, store.backend.unstorable)
     if plan.is_expansion:
         _check_sets(store, one, frame, materialization_id, write_id)
     return frame

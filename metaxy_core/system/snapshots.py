@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -42,17 +43,20 @@ def push(backend: Backend, snapshot: GraphSnapshot, project: str) -> bool:
     history = _rows(backend, project)
     if history and history[-1]["definition"] == definition:
         return False
-    with backend.commit() as commit:
-        row = {
-            "version": snapshot.version,
-            "definition": definition,
-            "project": project,
-            "recorded_at": datetime.now(UTC),
-            "metaxy_commit": commit,
-            "features": len(snapshot.graph),
-            "graph": snapshot.to_json(),
-        }
-        backend.append(SNAPSHOTS, nw.from_native(pl.LazyFrame([row])))
+    row = {
+        "version": snapshot.version,
+        "definition": definition,
+        "project": project,
+        "recorded_at": datetime.now(UTC),
+        "features": len(snapshot.graph),
+        "graph": snapshot.to_json(),
+    }
+
+    def record(numbers: Sequence[int]) -> None:
+        stamped = pl.LazyFrame([row | {"metaxy_commit": numbers[0]}])
+        backend.append(SNAPSHOTS, nw.from_native(stamped))
+
+    backend.commit(record)
     return True
 
 

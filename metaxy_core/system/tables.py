@@ -29,9 +29,8 @@ def check_scheme(backend: Backend, scheme: HashScheme, *, record: bool) -> None:
     rows = backend.scan(STORE)
     if rows is None:
         if record:
-            row = pl.LazyFrame({"key": ["hash_scheme"], "value": [str(scheme)]})
-            with backend.commit():
-                backend.append(STORE, nw.from_native(row))
+            row = nw.from_native(pl.LazyFrame({"key": ["hash_scheme"], "value": [str(scheme)]}))
+            backend.commit(lambda _: backend.append(STORE, row))
         return
     found = rows.filter(nw.col("key") == "hash_scheme").select("value").collect("polars")
     recorded = found["value"].to_list()

@@ -13,7 +13,7 @@ from operator import and_, or_
 import narwhals as nw
 
 from metaxy_core.columns import STALE_FIELDS, STATUS, provenance_of
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import Dialect, LazyFrame
 from metaxy_core.frames.filters import Predicate, everything, fits
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
@@ -80,6 +80,7 @@ def compare(
     stored: LazyFrame,
     asked: Comparison,
     rows: Mapping[FeatureKey, LazyFrame],
+    dialect: Dialect,
 ) -> LazyFrame:
     """Label the units that are not up to date.
 
@@ -89,11 +90,7 @@ def compare(
     that differ, joined by commas, in `metaxy_stale_fields`; the expected provenance of each
     field. One row per unit that has a status.
     """
-    both = expected.join(stored, on=list(plan.unit), how="full", suffix="_stored").with_columns(
-        nw.coalesce(nw.col(column), nw.col(f"{column}_stored")).alias(column)
-        for column in plan.unit
-    )
-    both = both.drop(*(f"{column}_stored" for column in plan.unit))
+    both = dialect.full_join(expected, stored, plan.unit)
     if asked.sampled:
         judged = nw.coalesce(nw.col(INSIDE), nw.col(STORED_INSIDE))
         both = both.with_columns(judged.alias(INSIDE))

@@ -51,7 +51,7 @@ def expected_units(
             continue
         on = [column for column in edge.on if column in known]
         known |= set(edge.on)
-        units = _full(units, right, on) if full else _joined(units, right, on, edge)
+        units = dialect.full_join(units, right, on) if full else _joined(units, right, on, edge)
     for edge in plan.edges:
         if edge not in there:
             units = _without(edge, units)
@@ -189,13 +189,6 @@ def id_text(column: str, dtype: nw.dtypes.DType) -> nw.Expr:
 def _joined(units: LazyFrame, right: LazyFrame, on: list[str], edge: EdgePlan) -> LazyFrame:
     how = "left" if edge.dep.optional else "inner"
     return units.join(right, on=on, how=how)  # type: ignore[arg-type]  # a literal of two
-
-
-def _full(left: LazyFrame, right: LazyFrame, on: list[str]) -> LazyFrame:
-    joined = left.join(right, on=on, how="full", suffix="_right")
-    return joined.with_columns(
-        nw.coalesce(nw.col(column), nw.col(f"{column}_right")).alias(column) for column in on
-    ).drop(*(f"{column}_right" for column in on))
 
 
 def _provenances(plan: FeaturePlan) -> list[str]:

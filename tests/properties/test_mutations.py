@@ -35,7 +35,7 @@ from metaxy_core.hashing import SEPARATOR, HashScheme
 from metaxy_core.store import MetadataStore, deletion, writing
 from metaxy_core.testing.strategies import Declared
 from metaxy_core.versioning import increment, provenance, upstream
-from metaxy_core.versioning.names import WAITING, present_in, waiting_in
+from metaxy_core.versioning.names import EXPECTED, WAITING, present_in, waiting_in
 from tests.properties.machine import MismatchError, first_failure, run
 
 pytestmark = pytest.mark.slow
@@ -141,7 +141,14 @@ def join_kind_swapped(replace: Replace) -> None:
 
 
 def full_join_is_left(replace: Replace) -> None:
-    replace(upstream._full, lambda left, right, on: left.join(right, on=on, how="left"))
+    original = PolarsDialect.full_join
+
+    def joined(self: Any, left: Any, right: Any, on: Any) -> Any:
+        if EXPECTED in left.collect_schema().names():
+            return original(self, left, right, on)
+        return left.join(right, on=on, how="left")
+
+    replace(original, joined)
 
 
 def absent_is_waiting(replace: Replace) -> None:

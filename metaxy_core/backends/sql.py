@@ -1,0 +1,236 @@
+"""What backends over an Ibis connection share; each of them adds what its system does otherwise.
+
+All SQL that is not made by Ibis is written here and in the files of the systems, with names
+quoted by `SqlBackend.quoted`; values are parameters or come out of frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar
+
+import ibis
+import pyarrow as pa
+import sqlglot as sg
+
+from metaxy_core.backends.base import Mode, to_polars
+from metaxy_core.errors import StoreNotOpenError
+from metaxy_core.frames.dialect import LazyFrame, lazy
+from metaxy_core.frames.ibis import IbisDialect
+
+T = TypeVar("T")
+_MOST_TEXTS = 256
+_HELD = "metaxy_held_"
+
+
+class SqlBackend:
+    """A system that an Ibis connection speaks to; see `Backend`.
+
+    A subclass gives `dialect`, `connected`, `transaction`, `numbers` and `insert`, and replaces
+    what its system has a better way for.
+    """
+
+    one_thread = True
+    unstorable: tuple[type[Any], ...] = ()
+    dialect: IbisDialect
+
+    def __init__(self) -> None:
+        self._ibis: Any = None
+        self._holding = 0
+        self._held: set[str] = set()
+        self._texts: dict[Hashable, tuple[str, list[str]]] = {}
+
+    # -- what a system says ----------------------------------------------------------------------
+
+    def connected(self, mode: Mode) -> AbstractContextManager[Any]:
+        """Connect; yields the Ibis connection.
+
+        Raises:
+            StoreUnavailableError: see `Backend.open`.
+        """
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Make what commits need; called once when opened for writing."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All or nothing: what is run inside."""
+        raise NotImplementedError
+
+    def numbers(self, count: int) -> Sequence[int]:
+        """Fresh commit numbers, ascending and greater than all earlier ones; in a transaction."""
+        raise NotImplementedError
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """Insert rows by column name; the table has all their columns."""
+        raise NotImplementedError
+
+    def describe(self) -> Mapping[str, str]:
+        """See `Backend.describe`."""
+        raise NotImplementedError
+
+    # -- the contract ----------------------------------------------------------------------------
+
+    @contextmanager
+    def open(self, mode: Mode) -> Iterator[None]:
+        """See `Backend.open`."""
+        with self.connected(mode) as connection:
+            self._ibis = connection
+            try:
+                if mode == "w":
+                    self.prepare()
+                yield
+            finally:
+                for name in list(self._held):
+                    self._drop_held(name)
+                self._ibis = None
+
+    def tables(self) -> Sequence[str]:
+        """See `Backend.tables`."""
+        return sorted(name for name in self.connection.list_tables() if _HELD not in name)
+
+    def scan(self, table: str) -> LazyFrame | None:
+        """See `Backend.scan`."""
+        return lazy(self.connection.table(table)) if table in self.tables() else None
+
+    def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
+        """See `Backend.commit`."""
+        with self.transaction():
+            return work(self.numbers(numbers))
+
+    def append(self, table: str, rows: LazyFrame) -> int:
+        """See `Backend.append`; Arrow goes straight into the engine."""
+        arrow = to_arrow(rows)
+        schema = ibis.Schema.from_pyarrow(arrow.schema)
+        if table not in self.tables():
+            self.create(table, schema)
+        else:
+            known = self.connection.table(table).schema()
+            for name, dtype in schema.items():
+                if name not in known:
+                    kind = self.connection.compiler.type_mapper.to_string(dtype)
+                    self.run(
+                        f"ALTER TABLE {self.quoted(table)} ADD COLUMN {self.quoted(name)} {kind}"
+                    )
+        self.insert(table, arrow)
+        return int(arrow.num_rows)
+
+    def create(self, table: str, schema: ibis.Schema) -> None:
+        """Create a table of an Ibis schema."""
+        self.connection.create_table(table, schema=schema)
+
+    def delete(self, table: str, ids: LazyFrame) -> int:
+        """See `Backend.delete`."""
+        wanted = self.load(ids)
+        names = wanted.collect_schema().names()
+        agree = " AND ".join(
+            f"{self.quoted(table)}.{self.quoted(name)} = s.{self.quoted(name)}" for name in names
+        )
+        source, rows = self.quoted(name_of(wanted)), self.quoted(table)
+        where = f"WHERE EXISTS (SELECT 1 FROM {source} s WHERE {agree})"  # noqa: S608  # quoted
+        counted = self.fetch(f"SELECT count(*) FROM {rows} {where}")  # noqa: S608  # quoted
+        self.run(f"DELETE FROM {rows} {where}")  # noqa: S608  # quoted
+        self.release(wanted)
+        return int(counted[0][0])
+
+    def drop(self, table: str) -> None:
+        """See `Backend.drop`."""
+        self.run(f"DROP TABLE IF EXISTS {self.quoted(table)}")
+
+    def load(self, frame: LazyFrame) -> LazyFrame:
+        """See `Backend.load`: a temporary table."""
+        if frame.implementation.is_ibis() and frame.to_native().get_backend() is self.connection:
+            return frame
+        arrow = to_arrow(frame)
+        name = self._new_name()
+        schema = ibis.Schema.from_pyarrow(arrow.schema)
+        self.connection.create_table(name, schema=schema, temp=True)
+        self._held.add(name)
+        self.insert(name, arrow)
+        return self.held(name)
+
+    def hold(
+        self,
+        build: Callable[[], LazyFrame],
+        key: Hashable | None = None,
+        uses: Sequence[LazyFrame] = (),
+    ) -> LazyFrame:
+        """See `Backend.hold`: a temporary table; queries are compiled once per key."""
+        names = [name_of(frame) for frame in uses]
+        text, known = self._texts.get(key, ("", []))
+        if not text:
+            text, known = str(self.connection.compile(build().to_native())), names
+            if key is not None:
+                while len(self._texts) >= _MOST_TEXTS:
+                    del self._texts[next(iter(self._texts))]
+                self._texts[key] = text, known
+        for old, new in zip(known, names, strict=True):
+            text = text.replace(old, new)
+        return self.keep(text)
+
+    def release(self, frame: LazyFrame) -> None:
+        """See `Backend.release`: drops the temporary table."""
+        if frame.implementation.is_ibis() and name_of(frame) in self._held:
+            self._drop_held(name_of(frame))
+
+    def shape(self) -> Hashable:
+        """See `Backend.shape`."""
+        return tuple((name, self.connection.table(name).schema()) for name in self.tables())
+
+    # -- for subclasses --------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> Any:
+        """The open Ibis connection.
+
+        Raises:
+            StoreNotOpenError: the store is not open.
+        """
+        if self._ibis is None:
+            raise StoreNotOpenError(f"The store at {self.describe()['uri']} is not open.")
+        return self._ibis
+
+    def quoted(self, name: str) -> str:
+        """Quote an identifier: the one place where names become SQL."""
+        return str(sg.to_identifier(name, quoted=True).sql(self.connection.dialect))
+
+    def run(self, statement: str) -> None:
+        """Run a statement that gives no rows."""
+        with self.connection._safe_raw_sql(statement):
+            pass
+
+    def fetch(self, query: str) -> list[tuple[Any, ...]]:
+        """Run a query and fetch all its rows."""
+        with self.connection._safe_raw_sql(query) as cursor:
+            return list(cursor.fetchall())
+
+    def keep(self, query: str) -> LazyFrame:
+        """Compute a query into a temporary table."""
+        name = self._new_name()
+        self.run(f"CREATE TEMPORARY TABLE {self.quoted(name)} AS {query}")
+        self._held.add(name)
+        return self.held(name)
+
+    def held(self, name: str) -> LazyFrame:
+        """A temporary table as a frame."""
+        return lazy(self.connection.table(name))
+
+    def _new_name(self) -> str:
+        self._holding += 1
+        return f"{_HELD}{self._holding:06}"
+
+    def _drop_held(self, name: str) -> None:
+        self._held.discard(name)
+        self.run(f"DROP TABLE IF EXISTS {self.quoted(name)}")
+
+
+def to_arrow(rows: LazyFrame) -> pa.Table:
+    """A frame of any engine as an Arrow table."""
+    table: pa.Table = to_polars(rows).collect().to_native().to_arrow()
+    return table
+
+
+def name_of(frame: LazyFrame) -> str:
+    """The name of a table that a frame is, nothing else."""
+    return str(frame.to_native().op().name)
