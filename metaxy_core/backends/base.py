@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 import narwhals as nw
@@ -15,6 +16,38 @@ import narwhals as nw
 from metaxy_core.frames.dialect import Dialect, LazyFrame
 
 Mode = Literal["r", "w"]
+Capability = Literal[
+    "native engine",
+    "atomic commits",
+    "several writers",
+    "reading beside a writer",
+    "lists",
+    "structs",
+    "decimals",
+    "unsigned integers",
+    "NUL in texts",
+]
+"""What users ask of a store before they choose one; see `Backend.gaps`."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something a backend does not do; see `notyet` and `never`."""
+
+    kind: Literal["not yet", "never"]
+    reason: str
+
+
+def notyet(reason: str) -> Gap:
+    """What nobody has built so far."""
+    return Gap("not yet", reason)
+
+
+def never(reason: str) -> Gap:
+    """What the system itself has no way to do."""
+    return Gap("never", reason)
+
+
 T = TypeVar("T")
 
 
@@ -28,6 +61,11 @@ class Backend(Protocol):
     @property
     def dialect(self) -> Dialect:
         """The frame functions of this system's engine."""
+        ...
+
+    @property
+    def gaps(self) -> Mapping[Capability, Gap]:
+        """What this system does not do, and why; the docs' table of stores is made from it."""
         ...
 
     @property

@@ -16,7 +16,7 @@ import ibis
 import pyarrow as pa
 import tenacity
 
-from metaxy_core.backends.base import Mode
+from metaxy_core.backends.base import Capability, Gap, Mode, never
 from metaxy_core.backends.sql import SqlBackend, to_arrow
 from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.frames.dialect import LazyFrame, lazy
@@ -45,6 +45,10 @@ class DuckDBBackend(SqlBackend):
     """
 
     dialect = _DIALECT
+    gaps: Mapping[Capability, Gap] = {
+        "several writers": never("a file is one process's at a time: others wait for it"),
+        "reading beside a writer": never("a file is one process's at a time: others wait for it"),
+    }
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import narwhals as nw
 import polars as pl
 
-from metaxy_core.backends.base import Mode, T, to_polars
+from metaxy_core.backends.base import Capability, Gap, Mode, T, never, to_polars
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.engine import hold_in_memory
 from metaxy_core.frames.polars import PolarsDialect
@@ -20,6 +20,9 @@ class MemoryBackend:
 
     dialect = PolarsDialect()
     one_thread = False
+    gaps: Mapping[Capability, Gap] = {
+        "several writers": never("the tables are in one process's memory"),
+    }
     unstorable = ()
 
     def __init__(self) -> None:

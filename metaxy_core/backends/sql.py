@@ -14,7 +14,7 @@ import ibis
 import pyarrow as pa
 import sqlglot as sg
 
-from metaxy_core.backends.base import Mode, to_polars
+from metaxy_core.backends.base import Capability, Gap, Mode, to_polars
 from metaxy_core.errors import StoreNotOpenError
 from metaxy_core.frames.dialect import LazyFrame, lazy
 from metaxy_core.frames.ibis import IbisDialect
@@ -32,6 +32,7 @@ class SqlBackend:
     """
 
     one_thread = True
+    gaps: Mapping[Capability, Gap] = {}
     unstorable: tuple[type[Any], ...] = ()
     dialect: IbisDialect
 
