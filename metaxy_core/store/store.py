@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self, get_args, overload
 
 from metaxy_core.ambient import active_graph
 from metaxy_core.backends.base import Backend, Mode
@@ -24,7 +24,7 @@ from metaxy_core.store.fingerprint import Fingerprint, fingerprint
 from metaxy_core.store.incoming import OnDuplicate, Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
 from metaxy_core.store.lifetime import Lifetime
-from metaxy_core.store.request import Request
+from metaxy_core.store.request import Request, Write
 from metaxy_core.system import snapshots
 from metaxy_core.system.tables import check_scheme
 
@@ -79,7 +79,7 @@ class MetadataStore:
         self.backend = backend
         self.name = name
         self.scheme = HashScheme(_algorithm(backend, hash_algorithm))
-        self.versioning_engine = versioning_engine
+        self.versioning_engine = _engine(versioning_engine)
         self.fallback_stores = tuple(fallback_stores)
         self.auto_create_tables = auto_create_tables
         self.materialization_id = materialization_id
@@ -124,7 +124,10 @@ class MetadataStore:
             HashSchemeMismatchError: the store, or a fallback store, keeps other digests.
             StoreError: it is open in another thread, or for reading while writing is asked for.
         """
-        short: Mode = "w" if mode.startswith("w") else "r"
+        modes: dict[str, Mode] = {"r": "r", "read": "r", "w": "w", "write": "w"}
+        if mode not in modes:
+            raise ValueError(f"A store is opened for 'r' or 'w'; given: {mode!r}")
+        short = modes[mode]
         for other in self.fallback_stores:
             if other.scheme != self.scheme:
                 raise HashSchemeMismatchError(
@@ -229,7 +232,7 @@ class MetadataStore:
             tuple(global_filters),
             tuple(staleness_predicates),
             skip_comparison,
-            versioning_engine or self.versioning_engine,
+            _engine(versioning_engine or self.versioning_engine),
         )
         increment = resolving.resolve(self, request)
         return increment if lazy else increment.collect()
@@ -341,7 +344,7 @@ class MetadataStore:
             MetadataSchemaError: the rows do not fit; nothing was stored.
             SetClosedError: a parent's children were written before by this writer or run.
         """
-        one = writing.Write(self._plan(feature), rows, partial, empty_parents, on_duplicate)
+        one = Write(self._plan(feature), rows, partial, empty_parents, on_duplicate)
         return self._write([one], materialization_id, write_id)[str(one.plan.key)]
 
     def write_multi(
@@ -352,14 +355,14 @@ class MetadataStore:
         write_id: str | None = None,
     ) -> dict[str, int]:
         """Store rows of several features in one commit. Returns how many, per feature key."""
-        writes = [writing.Write(self._plan(feature), found) for feature, found in rows.items()]
+        writes = [Write(self._plan(feature), found) for feature, found in rows.items()]
         keys = [str(one.plan.key) for one in writes]
         if twice := sorted({key for key in keys if keys.count(key) > 1}):
             raise ValueError(f"write_multi() was given twice: {', '.join(twice)}.")
         return self._write(writes, materialization_id, write_id)
 
     def _write(
-        self, writes: Sequence[writing.Write], materialization_id: str | None, write_id: str | None
+        self, writes: Sequence[Write], materialization_id: str | None, write_id: str | None
     ) -> dict[str, int]:
         self._writable()
         run = materialization_id or self.materialization_id
@@ -378,7 +381,8 @@ class MetadataStore:
     ) -> int:
         """Delete stored samples: those the filters choose, of those `samples` names.
 
-        `soft` marks them and can be undone with `undelete`; otherwise all their rows of every
+        `soft` marks them; `undelete` brings a whole unit back, so some children of a 1:N set that
+        has others left come back only by writing the set again. Otherwise all their rows of every
         version are removed. Returns how many samples.
 
         Raises:
@@ -453,10 +457,10 @@ class MetadataStore:
         return self.graph.plan(FeatureKey.of(feature))
 
     def _readable(self) -> None:
-        _ = self._lifetime.stack
+        self._lifetime.require("r")
 
     def _writable(self) -> None:
-        self._readable()
+        self._lifetime.require("w")
         if not self._lifetime.is_writable:
             raise StoreNotOpenError(
                 f"The store {self.display()} is open for reading: use `with store.open('w'):`."
@@ -472,6 +476,12 @@ def _algorithm(backend: Backend, name: HashAlgorithm | str) -> HashAlgorithm:
             f"It has: {', '.join(sorted(known))}."
         )
     return known[wanted]
+
+
+def _engine(name: EngineName) -> EngineName:
+    if name not in (known := get_args(EngineName)):
+        raise ValueError(f"versioning_engine is one of {', '.join(known)}; given: {name!r}")
+    return name
 
 
 def _listed(predicates: Predicate | Sequence[Predicate]) -> tuple[Predicate, ...]:
