@@ -28,7 +28,7 @@ def test_renamed_ids_are_compared_under_their_new_name(make_store):
     with make_store(graph(feature("a"), children)) as store:
         settle(store, "a", samples=rows({"id": ["x"]}))
         todo = store.resolve_update("b").todo().to_native().with_columns(n=1)
-        with pytest.raises(MetadataSchemaError, match="'a_id' is Int64.*String in its parents"):
+        with pytest.raises(MetadataSchemaError, match="'a_id' is Int32.*String in its parents"):
             store.write("b", todo.with_columns(a_id=7))
         assert store.write("b", todo) == 1
 
