@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Literal, Self, get_args, overload
 
 from metaxy_core.ambient import active_graph
 from metaxy_core.backends.base import Backend, Mode
 from metaxy_core.errors import (
+    CrossProjectWriteError,
     HashAlgorithmNotSupportedError,
     HashSchemeMismatchError,
     StoreNotOpenError,
+    StoreUnavailableError,
 )
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.engine import EngineName
@@ -19,7 +23,7 @@ from metaxy_core.frames.filters import Predicate, apply
 from metaxy_core.graph import FeatureGraph, FeaturePlan, Graph, GraphSnapshot
 from metaxy_core.hashing import HashAlgorithm, HashScheme
 from metaxy_core.keys import FeatureKey
-from metaxy_core.store import deletion, fallback, reading, resolving, writing
+from metaxy_core.store import deletion, fallback, reading, resolving, spool, writing
 from metaxy_core.store.fingerprint import Fingerprint, fingerprint
 from metaxy_core.store.incoming import OnDuplicate, Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
@@ -48,7 +52,9 @@ class MetadataStore:
         fallback_stores: asked in order for parents that this store does not have.
         auto_create_tables: create a feature's table at its first write.
         materialization_id: stamped on every row written; an orchestrator's run id.
-        project: the project that snapshots are recorded for.
+        project: the project that snapshots are recorded for, and whose features may be written.
+        spool_dir: where rows are kept that were computed and could not be stored; by default the
+            environment's `METAXY_SPOOL_DIR`, else a folder of the user's.
 
     >>> import polars as pl
     >>> from metaxy_core import DuckDBMetadataStore, FeatureGraph, FeatureSpec
@@ -75,6 +81,7 @@ class MetadataStore:
         auto_create_tables: bool = True,
         materialization_id: str | None = None,
         project: str = "default",
+        spool_dir: str | Path | None = None,
     ) -> None:
         self.backend = backend
         self.name = name
@@ -84,7 +91,9 @@ class MetadataStore:
         self.auto_create_tables = auto_create_tables
         self.materialization_id = materialization_id
         self.project = project
+        self.spool_dir = spool_dir
         self._graph = graph
+        self._cross_project = False
         self._lifetime = Lifetime(backend)
         self._entered: list[AbstractContextManager[Self]] = []
 
@@ -343,6 +352,8 @@ class MetadataStore:
         Raises:
             MetadataSchemaError: the rows do not fit; nothing was stored.
             SetClosedError: a parent's children were written before by this writer or run.
+            CrossProjectWriteError: the feature belongs to another project.
+            NotStoredError: the database failed; the rows are kept in a file, to be replayed.
         """
         one = Write(self._plan(feature), rows, partial, empty_parents, on_duplicate)
         return self._write([one], materialization_id, write_id)[str(one.plan.key)]
@@ -353,21 +364,69 @@ class MetadataStore:
         *,
         materialization_id: str | None = None,
         write_id: str | None = None,
+        on_duplicate: OnDuplicate = "error",
     ) -> dict[str, int]:
         """Store rows of several features in one commit. Returns how many, per feature key."""
-        writes = [Write(self._plan(feature), found) for feature, found in rows.items()]
+        writes = [
+            Write(self._plan(feature), found, on_duplicate=on_duplicate)
+            for feature, found in rows.items()
+        ]
         keys = [str(one.plan.key) for one in writes]
         if twice := sorted({key for key in keys if keys.count(key) > 1}):
             raise ValueError(f"write_multi() was given twice: {', '.join(twice)}.")
         return self._write(writes, materialization_id, write_id)
 
+    def deliver(self, feature: Any, rows: Rows, **options: Any) -> int:
+        """Open for writing, `write`, and close; for results that were expensive to make.
+
+        Where `write` needs an open store, this keeps the rows in a file also when the store
+        cannot be opened.
+
+        Raises:
+            NotStoredError: the store cannot be opened, or the database failed.
+        """
+        try:
+            with self.open("w"):
+                return self.write(feature, rows, **options)
+        except StoreUnavailableError as error:
+            run = options.pop("materialization_id", None) or self.materialization_id
+            named = options.pop("write_id", None) or writing.new_write_id(uuid.uuid4().hex)
+            one = Write(self._plan(feature), rows, **options)
+            raise spool.not_stored(self, [one], run, named, error) from error
+
+    def replay(self, path: str | Path) -> dict[str, int]:
+        """Store what a file of `NotStoredError` keeps; nothing where it got through after all.
+
+        Returns how many rows, per feature key. The file stays.
+
+        Raises:
+            SpoolFileError: it is not such a file.
+        """
+        kept = spool.read(Path(path))
+        store = self.using(kept.graph)
+        return store._write(kept.writes, kept.materialization_id, kept.write_id)
+
+    @contextmanager
+    def allow_cross_project_writes(self) -> Iterator[None]:
+        """Let features of other projects be written and deleted for a while."""
+        before, self._cross_project = self._cross_project, True
+        try:
+            yield
+        finally:
+            self._cross_project = before
+
     def _write(
         self, writes: Sequence[Write], materialization_id: str | None, write_id: str | None
     ) -> dict[str, int]:
         self._writable()
+        for one in writes:
+            self._check_project(one.plan)
         run = materialization_id or self.materialization_id
         named = write_id or writing.new_write_id(self.writer)
-        return writing.write(self, writes, run, named, may_be_stored=write_id is not None)
+        try:
+            return writing.write(self, writes, run, named, may_be_stored=write_id is not None)
+        except self.backend.failures as error:
+            raise spool.not_stored(self, writes, run, named, error) from error
 
     # ------------------------------------------------------------------ delete
 
@@ -396,8 +455,10 @@ class MetadataStore:
                 "delete() needs filters or samples. To delete everything say filters='true', or "
                 "use drop()."
             )
+        plan = self._plan(feature)
+        self._check_project(plan)
         verb = deletion.soft_delete if soft else deletion.hard_delete
-        return verb(self, self._plan(feature), chosen, samples)
+        return verb(self, plan, chosen, samples)
 
     def undelete(
         self,
@@ -411,12 +472,17 @@ class MetadataStore:
         Returns how many units.
         """
         self._writable()
-        return deletion.undelete(self, self._plan(feature), _listed(filters), samples)
+        plan = self._plan(feature)
+        self._check_project(plan)
+        return deletion.undelete(self, plan, _listed(filters), samples)
 
     def drop(self, feature: Any) -> None:
         """Remove the feature's table from this very store, with all its rows."""
         self._writable()
-        self.backend.drop(FeatureKey.of(feature).to_table())
+        key = FeatureKey.of(feature)
+        if key in self.graph:
+            self._check_project(self._plan(key))
+        self.backend.drop(key.to_table())
 
     # ------------------------------------------------------------------ snapshots
 
@@ -452,6 +518,15 @@ class MetadataStore:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.display()!r})"
+
+    def _check_project(self, plan: FeaturePlan) -> None:
+        owner = plan.spec.project
+        if owner not in (None, self.project) and not self._cross_project:
+            raise CrossProjectWriteError(
+                f"Feature '{plan.key}' belongs to the project {owner!r}; this store writes for "
+                f"{self.project!r}. Open it with project={owner!r}, or write inside `with "
+                "store.allow_cross_project_writes():`."
+            )
 
     def _plan(self, feature: Any) -> FeaturePlan:
         return self.graph.plan(FeatureKey.of(feature))

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from metaxy_core import DuckDBMetadataStore
-from metaxy_core.errors import MetadataSchemaError, StoreNotOpenError
+from metaxy_core.errors import CrossProjectWriteError, MetadataSchemaError, StoreNotOpenError
 from tests.builders import NOTHING, edge, expansion, feature, graph, rows, said, settle
 
 
@@ -81,3 +81,22 @@ def test_modes_and_engines_are_of_closed_sets(make_store):
         store.write("a", rows({"id": ["x"]}))
     with pytest.raises(StoreNotOpenError, match=r"open\('r'\)"):
         store.read("a")
+
+
+def test_features_of_another_project_are_protected(make_store):
+    features = graph(feature("a", project="theirs"), feature("b"))
+    with make_store(features, project="ours") as store:
+        with pytest.raises(CrossProjectWriteError, match="belongs to the project 'theirs'.*'ours'"):
+            store.write("a", rows({"id": ["x"]}))
+        with store.allow_cross_project_writes():
+            store.write("a", rows({"id": ["x"]}))
+        for use in (
+            lambda: store.write_multi({"b": rows({"id": ["x"]}), "a": rows({"id": ["y"]})}),
+            lambda: store.delete("a", "id = 'x'"),
+            lambda: store.undelete("a"),
+            lambda: store.drop("a"),
+        ):
+            with pytest.raises(CrossProjectWriteError):
+                use()
+        assert not store.has_feature("b")
+        assert store.read("a").collect()["id"].to_list() == ["x"]
