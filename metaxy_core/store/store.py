@@ -23,12 +23,24 @@ from metaxy_core.frames.filters import Predicate, apply
 from metaxy_core.graph import FeatureGraph, FeaturePlan, Graph, GraphSnapshot
 from metaxy_core.hashing import HashAlgorithm, HashScheme
 from metaxy_core.keys import FeatureKey
-from metaxy_core.store import deletion, fallback, reading, resolving, spool, writing
+from metaxy_core.store import (
+    copying,
+    deletion,
+    fallback,
+    reading,
+    rebasing,
+    resolving,
+    retention,
+    spool,
+    verifying,
+    writing,
+)
 from metaxy_core.store.fingerprint import Fingerprint, fingerprint
 from metaxy_core.store.incoming import OnDuplicate, Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
 from metaxy_core.store.lifetime import Lifetime
 from metaxy_core.store.request import Request, Write
+from metaxy_core.store.verifying import Finding
 from metaxy_core.system import snapshots
 from metaxy_core.system.tables import check_scheme
 
@@ -483,6 +495,111 @@ class MetadataStore:
         if key in self.graph:
             self._check_project(self._plan(key))
         self.backend.drop(key.to_table())
+
+    # ------------------------------------------------------------------ upkeep
+
+    def copy_metadata(
+        self,
+        source: MetadataStore,
+        features: Sequence[Any] | None = None,
+        *,
+        filters: FilterMap | None = None,
+        snapshot_version: str | None = None,
+        history: bool = True,
+    ) -> dict[str, int]:
+        """Copy rows of another store into this one; what is here already is not copied again.
+
+        Args:
+            source: the store to copy from; opened for reading if it is not open.
+            features: which; by default every feature of the graph that the source has.
+            filters: per feature, predicates on its stored rows; whole units come.
+            snapshot_version: only rows written under this graph: its version, or the beginning.
+            history: all rows, deleted and superseded ones too; else only those that count.
+
+        Returns how many rows, per feature key. Copied rows are this store's newest: a unit that
+        was written here meanwhile is replaced by a newer row from there.
+
+        Raises:
+            HashSchemeMismatchError: the source keeps other digests.
+            MetadataSchemaError: a feature's columns do not fit those stored here.
+        """
+        self._writable()
+        asked = {FeatureKey.of(key): _listed(found) for key, found in (filters or {}).items()}
+        with source.open("r"):
+            there = source.using(self.graph).list_features()
+            keys = there if features is None else [FeatureKey.of(one) for one in features]
+            copied = {}
+            for key in keys:
+                plan = self._plan(key)
+                self._check_project(plan)
+                copied[str(key)] = copying.copy_feature(
+                    self, source, plan, asked.get(key, ()), snapshot_version, history=history
+                )
+        return copied
+
+    def compact(
+        self, features: Sequence[Any] | None = None, *, keep: int = 1, dry_run: bool = False
+    ) -> dict[str, int]:
+        """Remove superseded rows for good: of each unit and feature version the last `keep` stay.
+
+        Increments, reads of what counts, a return to an earlier code version and `undelete` say
+        the same as before; only `with_sample_history` shows less. Returns how many rows were
+        removed, or with `dry_run` would be, per feature key.
+
+        Raises:
+            ValueError: `keep` is less than one.
+        """
+        if keep < 1:
+            raise ValueError(f"compact() keeps at least one version of each sample; given: {keep}")
+        (self._readable if dry_run else self._writable)()
+        removed = {}
+        for plan in self._own_plans(features):
+            if not dry_run:
+                self._check_project(plan)
+            removed[str(plan.key)] = retention.compact(self, plan, keep, dry_run=dry_run)
+        return removed
+
+    def verify(self, features: Sequence[Any] | None = None) -> list[Finding]:
+        """Check stored rows against the rules of docs/semantics.md; what is wrong, and where.
+
+        By default every feature that this very store has. An empty list: nothing is wrong.
+        """
+        self._readable()
+        plans = self._own_plans(features)
+        return [finding for plan in plans for finding in verifying.verify(self, plan)]
+
+    def rebase(
+        self,
+        feature: Any,
+        *,
+        from_snapshot: GraphSnapshot | str = "latest",
+        samples: Rows | None = None,
+        dry_run: bool = False,
+    ) -> int:
+        """Carry results over to changed code versions without computing them again.
+
+        For code that changed and gives the same results. A unit that was up to date under the old
+        graph is so under this one, and its data versions stay; one that was stale stays stale.
+        Returns how many units were carried, or with `dry_run` would be.
+
+        Args:
+            from_snapshot: the graph the results were made under, or its recorded version.
+            samples: a root's samples, as for `resolve_update`.
+
+        Raises:
+            SystemDataNotFoundError: no such snapshot was recorded.
+            MetadataSchemaError: the old graph does not have the feature, or with other fields.
+        """
+        (self._readable if dry_run else self._writable)()
+        before = (
+            from_snapshot
+            if isinstance(from_snapshot, GraphSnapshot)
+            else self.load_snapshot(from_snapshot)
+        )
+        return rebasing.rebase(self, self._plan(feature), before.graph, samples, dry_run=dry_run)
+
+    def _own_plans(self, features: Sequence[Any] | None) -> list[FeaturePlan]:
+        return [self._plan(key) for key in (self.list_features() if features is None else features)]
 
     # ------------------------------------------------------------------ snapshots
 
