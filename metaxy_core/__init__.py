@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from metaxy_core.render.mermaid import render as render_mermaid
     from metaxy_core.render.svg import data_uri as svg_data_uri
     from metaxy_core.store import Increment, LazyIncrement, MetadataStore
+    from metaxy_core.store.buffered import BufferedMetadataWriter
     from metaxy_core.store.fingerprint import Fingerprint
     from metaxy_core.store.stores import DuckDBMetadataStore, InMemoryMetadataStore
 
@@ -57,6 +58,7 @@ __all__ = [
     "PROVENANCE_BY_FIELD",
     "STALE_FIELDS",
     "STATUS",
+    "BufferedMetadataWriter",
     "Change",
     "DefinitionError",
     "DuckDBMetadataStore",
@@ -104,6 +106,7 @@ __all__ = [
 ]
 
 _AT_FIRST_USE = {
+    "BufferedMetadataWriter": "metaxy_core.store.buffered",
     "Change": "metaxy_core.diff",
     "DuckDBMetadataStore": "metaxy_core.store.stores",
     "FeatureDiff": "metaxy_core.diff",

@@ -14,6 +14,7 @@ from metaxy_core.errors import (
     CrossProjectWriteError,
     HashAlgorithmNotSupportedError,
     HashSchemeMismatchError,
+    NotStoredError,
     StoreNotOpenError,
     StoreUnavailableError,
 )
@@ -401,10 +402,25 @@ class MetadataStore:
             with self.open("w"):
                 return self.write(feature, rows, **options)
         except StoreUnavailableError as error:
-            run = options.pop("materialization_id", None) or self.materialization_id
-            named = options.pop("write_id", None) or writing.new_write_id(uuid.uuid4().hex)
-            one = Write(self._plan(feature), rows, **options)
-            raise spool.not_stored(self, [one], run, named, error) from error
+            raise self.keep({feature: rows}, error, **options) from error
+
+    def keep(
+        self,
+        rows: Mapping[Any, Rows],
+        error: Exception,
+        *,
+        materialization_id: str | None = None,
+        write_id: str | None = None,
+        **options: Any,
+    ) -> NotStoredError:
+        """Keep rows that could not be stored in a file; the error to raise, which names it.
+
+        The store need not be open. Takes the options of `write`.
+        """
+        writes = [Write(self._plan(key), found, **options) for key, found in rows.items()]
+        run = materialization_id or self.materialization_id
+        named = write_id or writing.new_write_id(uuid.uuid4().hex)
+        return spool.not_stored(self, writes, run, named, error)
 
     def replay(self, path: str | Path) -> dict[str, int]:
         """Store what a file of `NotStoredError` keeps; nothing where it got through after all.
