@@ -6,6 +6,7 @@ Declarations are imported at once; stores, which bring engines with them, at the
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from metaxy_core.aliases import NAMES
 from metaxy_core.ambient import active_graph, use_graph
 from metaxy_core.columns import (
     DATA_VERSION_BY_FIELD,
@@ -132,6 +133,9 @@ _RENAMED = {
 
 
 def __getattr__(name: str) -> Any:
+    name = NAMES.get(name, name)
+    if name in globals():
+        return globals()[name]
     if name in _AT_FIRST_USE:
         return getattr(import_module(_AT_FIRST_USE[name]), name)
     if name in _RENAMED:
