@@ -26,6 +26,7 @@ from metaxy_core.hashing import HashAlgorithm
 MEMORY = ":memory:"
 _SEQUENCE = "metaxy_commit_order"
 _OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+_CORRUPT = ("not a valid DuckDB", "Corrupt", "checksum", "Checksum", "Could not read enough bytes")
 _DIALECT = IbisDialect(
     "duckdb",
     SqlFunctions(
@@ -208,7 +209,7 @@ def _unavailable(path: str, error: duckdb.Error, waited: float) -> StoreUnavaila
             f"somebody else had it open for {waited:g} s. Close it, or raise lock_timeout. "
             f"({text.splitlines()[0]})",
         )
-    if "not a valid DuckDB" in text or "Corrupt" in text or "checksum" in text.lower():
+    if any(sign in text for sign in _CORRUPT):
         return StoreUnavailableError(
             path, "corrupt", f"the file is not a readable DuckDB database. ({text.splitlines()[0]})"
         )
