@@ -50,7 +50,14 @@ if TYPE_CHECKING:
     from metaxy_core.store import Increment, LazyIncrement, MetadataStore
     from metaxy_core.store.buffered import BufferedMetadataWriter
     from metaxy_core.store.fingerprint import Fingerprint
-    from metaxy_core.store.stores import DuckDBMetadataStore, InMemoryMetadataStore
+    from metaxy_core.store.stores import (
+        DeltaMetadataStore,
+        DuckDBMetadataStore,
+        DuckLakeMetadataStore,
+        IcebergMetadataStore,
+        InMemoryMetadataStore,
+        LanceDBMetadataStore,
+    )
 
 __all__ = [
     "DATA_VERSION_BY_FIELD",
@@ -62,7 +69,9 @@ __all__ = [
     "BufferedMetadataWriter",
     "Change",
     "DefinitionError",
+    "DeltaMetadataStore",
     "DuckDBMetadataStore",
+    "DuckLakeMetadataStore",
     "EdgePlan",
     "Feature",
     "FeatureDep",
@@ -84,8 +93,10 @@ __all__ = [
     "HashAlgorithm",
     "HashScheme",
     "HashSchemeMismatchError",
+    "IcebergMetadataStore",
     "InMemoryMetadataStore",
     "Increment",
+    "LanceDBMetadataStore",
     "LazyIncrement",
     "LineageKind",
     "LineageRelationship",
@@ -109,6 +120,10 @@ __all__ = [
 _AT_FIRST_USE = {
     "BufferedMetadataWriter": "metaxy_core.store.buffered",
     "Change": "metaxy_core.diff",
+    "DeltaMetadataStore": "metaxy_core.store.stores",
+    "DuckLakeMetadataStore": "metaxy_core.store.stores",
+    "IcebergMetadataStore": "metaxy_core.store.stores",
+    "LanceDBMetadataStore": "metaxy_core.store.stores",
     "DuckDBMetadataStore": "metaxy_core.store.stores",
     "FeatureDiff": "metaxy_core.diff",
     "Fingerprint": "metaxy_core.store.fingerprint",
