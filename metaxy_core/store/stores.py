@@ -128,6 +128,22 @@ class LanceDBMetadataStore(MetadataStore):
         super().__init__(LanceDBBackend(uri, storage_options=storage_options), **options)
 
 
+class IbisMetadataStore(MetadataStore):
+    """A store in any other database that Ibis speaks to; see `ConnectionBackend`.
+
+    Args:
+        connection: an open Ibis connection, or a function that makes one (such a store pickles).
+        functions: what its engine calls our functions; known for BigQuery, Databricks, DuckDB,
+            PySpark, Snowflake and Trino.
+        options: as `MetadataStore`.
+    """
+
+    def __init__(self, connection: Any, *, functions: Any = None, **options: Any) -> None:
+        from metaxy_core.backends.connection import ConnectionBackend
+
+        super().__init__(ConnectionBackend(connection, functions=functions), **options)
+
+
 @contextmanager
 def needing(store: str, extra: str) -> Iterator[None]:
     """Say which extra to install where a store's packages are not there."""
