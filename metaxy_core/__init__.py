@@ -48,7 +48,11 @@ if TYPE_CHECKING:
     from metaxy_core.render.svg import data_uri as svg_data_uri
     from metaxy_core.store import Increment, LazyIncrement, MetadataStore
     from metaxy_core.store.fingerprint import Fingerprint
-    from metaxy_core.store.stores import DuckDBMetadataStore, InMemoryMetadataStore
+    from metaxy_core.store.stores import (
+        ClickHouseMetadataStore,
+        DuckDBMetadataStore,
+        InMemoryMetadataStore,
+    )
 
 __all__ = [
     "DATA_VERSION_BY_FIELD",
@@ -58,6 +62,7 @@ __all__ = [
     "STALE_FIELDS",
     "STATUS",
     "Change",
+    "ClickHouseMetadataStore",
     "DefinitionError",
     "DuckDBMetadataStore",
     "EdgePlan",
@@ -105,6 +110,7 @@ __all__ = [
 
 _AT_FIRST_USE = {
     "Change": "metaxy_core.diff",
+    "ClickHouseMetadataStore": "metaxy_core.store.stores",
     "DuckDBMetadataStore": "metaxy_core.store.stores",
     "FeatureDiff": "metaxy_core.diff",
     "Fingerprint": "metaxy_core.store.fingerprint",

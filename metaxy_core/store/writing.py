@@ -84,7 +84,10 @@ def write(
                 continue
             joined = _with_open_rows(store, one, rows) if one.plan.is_expansion else rows
             stamped = joined.with_columns(nw.lit(numbers[0], nw.Int64()).alias(COMMIT))
-            store.backend.append(one.plan.key.to_table(), stamped.lazy())
+            key = (*one.plan.unit, *one.plan.spec.id_columns, COMMIT)
+            store.backend.append(
+                one.plan.key.to_table(), stamped.lazy(), key=tuple(dict.fromkeys(key))
+            )
             counts[str(one.plan.key)] = len(rows)
 
     store.backend.commit(store_all)

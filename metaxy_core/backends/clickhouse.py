@@ -1,0 +1,381 @@
+"""ClickHouse: a server, or the same engine in this process; it computes inside the database.
+
+There are no transactions: what a commit appends to one table is one INSERT, which is one block
+and so one part, visible whole or not at all. Deletes are lightweight and waited for.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import narwhals as nw
+import pyarrow as pa
+import sqlglot as sg
+import sqlglot.expressions as sge
+import tenacity
+from clickhouse_connect.driver.exceptions import Error, OperationalError
+from ibis.backends.clickhouse import Backend as IbisClickHouse
+from ibis.backends.sql.compilers.clickhouse import ClickHouseCompiler
+from ibis.backends.sql.datatypes import ClickHouseType
+from pydantic import SecretStr
+
+from metaxy_core.backends.base import Capability, Gap, Mode, T, never
+from metaxy_core.backends.sql import HELD, SqlBackend, name_of, to_arrow
+from metaxy_core.columns import COMMIT, FEATURE_VERSION, MATERIALIZATION_ID, OPEN, SNAPSHOT_VERSION
+from metaxy_core.errors import StoreUnavailableError
+from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.ibis import IbisDialect, SqlFunctions
+from metaxy_core.hashing import HashAlgorithm
+
+_EPOCH = 1_767_225_600_000 << 22
+"""2026-01-01 as a Snowflake id: commit numbers count from it and stay below 2**62 until 2060."""
+_SESSION: Mapping[str, Any] = {
+    "async_insert": 0,
+    "input_format_null_as_default": 0,
+    "join_use_nulls": 1,
+    "lightweight_deletes_sync": 2,
+    "output_format_arrow_low_cardinality_as_dictionary": 0,
+    "output_format_arrow_string_as_string": 1,
+    "session_timezone": "UTC",
+}
+_SESSION_SECONDS = 3600
+"""How long a server keeps the temporary tables of a session that asks for nothing."""
+_ONE_BLOCK: Mapping[str, Any] = {
+    "max_insert_block_size": 1 << 40,
+    "min_insert_block_size_bytes": 0,
+    "min_insert_block_size_rows": 1 << 40,
+}
+_NEVER_NULL = (COMMIT, OPEN)
+_REPEATED = (FEATURE_VERSION, MATERIALIZATION_ID, SNAPSHOT_VERSION)
+_REFUSED = {192, 193, 194, 497, 516}
+_NO_DATABASE = 81
+_PASSING = {159, 209, 210, 319, 373}
+"""Errors of the moment: a timeout, the network, an insert of unknown outcome, a busy session."""
+
+
+class _Types(ClickHouseType):
+    """ClickHouse's types, with the ranges that Polars has."""
+
+    @classmethod
+    def _from_ibis_Date(cls, dtype: dt.Date) -> sge.DataType:
+        return sge.DataType(this=sge.DataType.Type.DATE32)
+
+    @classmethod
+    def _from_ibis_Timestamp(cls, dtype: dt.Timestamp) -> sge.DataType:
+        return super()._from_ibis_Timestamp(dtype.copy(scale=6))
+
+
+class _Compiler(ClickHouseCompiler):
+    """Ibis' ClickHouse, with literals of dates and times before 1970 and after 2106."""
+
+    type_mapper = _Types
+
+    def visit_NonNullLiteral(self, op: Any, *, value: Any, dtype: dt.DataType) -> Any:
+        if dtype.is_date():
+            return self.f.toDate32(value.isoformat())
+        if dtype.is_timestamp():
+            moment = value.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+            return self.f.toDateTime64(moment, 6, dtype.timezone or "UTC")
+        return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
+
+
+class _Connection(IbisClickHouse):
+    """Ibis' ClickHouse, which reads results as Arrow instead of one Python object per value."""
+
+    compiler = _Compiler()
+
+    def to_pyarrow(
+        self, expr: ir.Expr, /, *, params: Any = None, limit: Any = None, **options: Any
+    ) -> Any:
+        text = self.compile(expr.as_table(), params=params, limit=limit)
+        found = self.con.raw_query(text, fmt="Arrow", **options)
+        return expr.__pyarrow_result__(pa.ipc.open_file(pa.BufferReader(found)).read_all())
+
+
+@ibis.udf.scalar.builtin(name="hex")
+def _hex(value: bytes) -> str:  # type: ignore[empty-body]  # Ibis writes its name into the query
+    ...
+
+
+def _join_sorted(texts: ir.StringColumn, separator: str) -> ir.StringScalar:
+    joined: ir.StringScalar = texts.collect().sort().join(separator)
+    return joined
+
+
+_DIALECT = IbisDialect(
+    "clickhouse",
+    SqlFunctions(
+        digests={
+            HashAlgorithm.MD5: lambda text: _hex(text.hashbytes("md5")).lower(),
+            HashAlgorithm.SHA256: lambda text: _hex(text.hashbytes("sha256")).lower(),
+        },
+        join_sorted=_join_sorted,
+        has_structs=False,
+    ),
+)
+
+
+class ClickHouseBackend(SqlBackend):
+    """See `Backend`.
+
+    Args:
+        host: a server's name.
+        port: its HTTP port; 8123, or 8443 where `secure`.
+        user: who connects.
+        password: carried to workers, never shown.
+        database: where the tables are; it exists already, except in a folder.
+        secure: whether to speak TLS.
+        path: a folder for the engine in this process, instead of a server.
+        settings: ClickHouse settings of every query.
+        client: more of what `clickhouse_connect.get_client` takes.
+        connect_timeout: seconds to wait for the server to answer at all.
+        retry_timeout: seconds to repeat an insert that the network cut off.
+    """
+
+    dialect = _DIALECT
+    unstorable = (nw.Binary, nw.List, nw.Struct)
+    gaps: Mapping[Capability, Gap] = {
+        "atomic commits": never("there are no transactions: each table is atomic for itself"),
+        "lists": never("an array cannot be NULL: a missing list would come back empty"),
+        "structs": never("a tuple cannot be NULL: a missing struct would come back filled"),
+    }
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        port: int | None = None,
+        *,
+        user: str = "default",
+        password: SecretStr | str = "",
+        database: str = "default",
+        secure: bool = False,
+        path: str | Path | None = None,
+        settings: Mapping[str, Any] | None = None,
+        client: Mapping[str, Any] | None = None,
+        connect_timeout: float = 10.0,
+        retry_timeout: float = 60.0,
+    ) -> None:
+        super().__init__()
+        self.host, self.port, self.user = host, port or (8443 if secure else 8123), user
+        self.password = SecretStr(password) if isinstance(password, str) else password
+        self.database, self.secure = database, secure
+        self.path = None if path is None else Path(path)
+        self.settings, self.client = dict(settings or {}), dict(client or {})
+        self.connect_timeout, self.retry_timeout = connect_timeout, retry_timeout
+        self._appended: list[tuple[str, pa.Table, Sequence[str]]] = []
+        if self.path is not None:
+            self.gaps = self.gaps | {
+                "several writers": never("a folder is one process's at a time"),
+                "reading beside a writer": never("a folder is one process's at a time"),
+            }
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._ibis is not None:
+            raise TypeError("An open ClickHouse store cannot be pickled; close it first.")
+        return self.__dict__ | {"_texts": {}}
+
+    @contextmanager
+    def connected(self, mode: Mode) -> Iterator[Any]:
+        """See `SqlBackend.connected`; a server's database has to be there, a folder's is made."""
+        try:
+            client = self._server() if self.path is None else self._folder(self.path, mode)
+        except Error as error:
+            raise self._unavailable(error) from error
+        try:
+            yield _Connection.from_connection(client)
+        finally:
+            client.close()
+
+    def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
+        """See `Backend.commit`; nothing is sent before `work` is done."""
+        self._appended = []
+        try:
+            made = work(self.numbers(numbers))
+            for table, rows, key in self._appended:
+                self._store(table, rows, key)
+        finally:
+            self._appended = []
+        return made
+
+    def numbers(self, count: int) -> Sequence[int]:
+        """See `SqlBackend.numbers`: Snowflake ids, of the server's clock."""
+        taken = self.fetch(f"SELECT generateSnowflakeID() FROM numbers({count:d})")
+        return sorted(number - _EPOCH for (number,) in taken)
+
+    def append(self, table: str, rows: LazyFrame, key: Sequence[str] = ()) -> int:
+        """See `Backend.append`."""
+        arrow = to_arrow(rows)
+        self._appended.append((table, arrow, key))
+        return int(arrow.num_rows)
+
+    def create(
+        self,
+        table: str,
+        schema: ibis.Schema,
+        key: Sequence[str] = (),
+        *,
+        temporary: bool = False,
+    ) -> None:
+        """See `SqlBackend.create`: sorted by the key, and not partitioned, so a block is a part."""
+        columns = ", ".join(
+            f"{self.quoted(name)} {self._kind(name, dtype)}" for name, dtype in schema.items()
+        )
+        if temporary:
+            self.run(f"CREATE TEMPORARY TABLE {self.quoted(table)} ({columns}) ENGINE = Memory")
+            return
+        order = ", ".join(self.quoted(name) for name in key if name in schema)
+        self.run(
+            f"CREATE TABLE IF NOT EXISTS {self.quoted(table)} ({columns}) ENGINE = MergeTree "
+            f"ORDER BY ({order}) "
+            # Ids of marks are NULL; a repeated INSERT is known by its token.
+            "SETTINGS allow_nullable_key = 1, non_replicated_deduplication_window = 100"
+        )
+
+    def insert(self, table: str, rows: pa.Table) -> None:
+        """See `SqlBackend.insert`: one INSERT of one block, repeated where the network fails."""
+        # A token of its own: the same rows may be written, removed and written again.
+        settings = {**_ONE_BLOCK, "insert_deduplication_token": uuid.uuid4().hex}
+        settings["wait_end_of_query"] = 1
+        retry = tenacity.Retrying(
+            stop=tenacity.stop_after_delay(self.retry_timeout),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=5),
+            retry=tenacity.retry_if_exception(_is_passing),
+            reraise=True,
+        )
+        retry(self._client.insert_arrow, table, rows, settings=settings)
+
+    def delete(self, table: str, ids: LazyFrame) -> int:
+        """See `Backend.delete`; a mutation sees no temporary tables, so the ids get a real one."""
+        wanted = to_arrow(ids)
+        names = ", ".join(self.quoted(name) for name in wanted.column_names)
+        chosen = f"{HELD}{uuid.uuid4().hex}"
+        where = f"WHERE ({names}) IN (SELECT {names} FROM {self.quoted(chosen)})"  # noqa: S608
+        self.create(chosen, ibis.Schema.from_pyarrow(wanted.schema), wanted.column_names)
+        try:
+            self.insert(chosen, wanted)
+            counted = self.fetch(f"SELECT count() FROM {self.quoted(table)} {where}")  # noqa: S608
+            if counted[0][0]:
+                self.run(f"DELETE FROM {self.quoted(table)} {where}")  # noqa: S608
+        finally:
+            self.drop(chosen)
+        return int(counted[0][0])
+
+    def tables(self) -> Sequence[str]:
+        """See `Backend.tables`."""
+        found = self.fetch(
+            "SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name"
+        )
+        return [name for (name,) in found if not name.startswith(HELD)]
+
+    def columns(self, table: str) -> ibis.Schema | None:
+        """See `SqlBackend.columns`."""
+        found = self._client.query(
+            "SELECT name, type FROM system.columns "
+            "WHERE database = currentDatabase() AND table = {table:String} ORDER BY position",
+            parameters={"table": table},
+        ).result_rows
+        types = {name: _Types.from_string(kind).copy(nullable=True) for name, kind in found}
+        return ibis.Schema(types) if types else None
+
+    def add(self, table: str, column: str, dtype: Any) -> None:
+        """See `SqlBackend.add`."""
+        self.run(
+            f"ALTER TABLE {self.quoted(table)} "
+            f"ADD COLUMN IF NOT EXISTS {self.quoted(column)} {self._kind(column, dtype)}"
+        )
+
+    def shape(self) -> Hashable:
+        """See `Backend.shape`."""
+        return tuple(
+            self.fetch(
+                "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() "
+                f"AND NOT startsWith(table, '{HELD}') ORDER BY table, position"
+            )
+        )
+
+    def describe(self) -> Mapping[str, str]:
+        """See `Backend.describe`."""
+        if self.path is not None:
+            return {"type": "clickhouse", "uri": f"chdb://{self.path}/{self.database}"}
+        scheme = "clickhouses" if self.secure else "clickhouse"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        uri = f"{scheme}://{self.user}@{host}:{self.port}/{self.database}"
+        return {"type": "clickhouse", "uri": uri}
+
+    def quoted(self, name: str) -> str:
+        """See `SqlBackend.quoted`."""
+        return str(sg.to_identifier(name, quoted=True).sql(_Compiler.dialect))
+
+    def run(self, statement: str) -> None:
+        """See `SqlBackend.run`."""
+        self._client.command(statement)
+
+    def fetch(self, query: str) -> list[tuple[Any, ...]]:
+        """See `SqlBackend.fetch`."""
+        return [tuple(row) for row in self._client.query(query).result_rows]
+
+    @property
+    def _client(self) -> Any:
+        return self.connection.con
+
+    def _store(self, table: str, rows: pa.Table, key: Sequence[str]) -> None:
+        schema, known = ibis.Schema.from_pyarrow(rows.schema), self.columns(table)
+        if known is None:
+            self.create(table, schema, key)
+            known = self.columns(table) or schema
+        for name, dtype in schema.items():
+            if name not in known:
+                self.add(table, name, dtype)
+        self.insert(table, rows)
+
+    def _kind(self, column: str, dtype: dt.DataType) -> str:
+        kind = _Types.to_string(dtype.copy(nullable=column not in _NEVER_NULL))
+        return f"LowCardinality({kind})" if column in _REPEATED and dtype.is_string() else kind
+
+    def _server(self) -> Any:
+        return clickhouse_connect.get_client(
+            host=self.host,
+            port=self.port,
+            username=self.user,
+            password=self.password.get_secret_value(),
+            database=self.database,
+            secure=self.secure,
+            connect_timeout=self.connect_timeout,
+            query_limit=0,
+            autogenerate_session_id=True,
+            settings={**_SESSION, "session_timeout": _SESSION_SECONDS, **self.settings},
+            **self.client,
+        )
+
+    def _folder(self, path: Path, mode: Mode) -> Any:
+        if mode == "r" and not path.exists():
+            raise self._missing("there is no such folder. Write to the store first.")
+        settings = {**_SESSION, **self.settings}
+        client = clickhouse_connect.get_client(interface="chdb", path=str(path), settings=settings)
+        if mode == "w":
+            client.command(f"CREATE DATABASE IF NOT EXISTS {self.quoted(self.database)}")
+        client.database = self.database
+        return client
+
+    def _missing(self, advice: str) -> StoreUnavailableError:
+        return StoreUnavailableError(self.describe()["uri"], "missing", advice)
+
+    def _unavailable(self, error: Error) -> StoreUnavailableError:
+        uri, text = self.describe()["uri"], str(error).partition("\n")[0]
+        if error.code == _NO_DATABASE:
+            return self._missing(f"there is no database {self.database!r} on it: create it first.")
+        return StoreUnavailableError(uri, "unreachable", text)
+
+
+def _is_passing(error: BaseException) -> bool:
+    return isinstance(error, Error) and (
+        error.code in _PASSING or (error.code is None and isinstance(error, OperationalError))
+    )
