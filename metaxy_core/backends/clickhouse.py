@@ -74,9 +74,12 @@ class _Types(ClickHouseType):
 
 
 class _Compiler(ClickHouseCompiler):
-    """Ibis' ClickHouse, with literals of dates and times before 1970 and after 2106."""
+    """Ibis' ClickHouse, with dates and times before 1970, and NULL left out where texts join."""
 
     type_mapper = _Types
+
+    def visit_StringJoin(self, op: Any, *, sep: Any, arg: Sequence[Any]) -> Any:
+        return self.f.arrayStringConcat(self.f.array(*arg), sep)
 
     def visit_NonNullLiteral(self, op: Any, *, value: Any, dtype: dt.DataType) -> Any:
         if dtype.is_date():
