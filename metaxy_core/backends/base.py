@@ -69,6 +69,11 @@ class Backend(Protocol):
         ...
 
     @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """The exceptions by which the system says that it failed, whatever was asked."""
+        ...
+
+    @property
     def unstorable(self) -> tuple[type[nw.dtypes.DType], ...]:
         """Types of columns, and of what is in them, that the system cannot keep as they are."""
         ...

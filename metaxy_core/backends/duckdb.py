@@ -45,6 +45,7 @@ class DuckDBBackend(SqlBackend):
     """
 
     dialect = _DIALECT
+    failures = (OSError, duckdb.Error)
     gaps: Mapping[Capability, Gap] = {
         "several writers": never("a file is one process's at a time: others wait for it"),
         "reading beside a writer": never("a file is one process's at a time: others wait for it"),

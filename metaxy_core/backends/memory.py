@@ -23,6 +23,7 @@ class MemoryBackend:
     gaps: Mapping[Capability, Gap] = {
         "several writers": never("the tables are in one process's memory"),
     }
+    failures = (MemoryError,)
     unstorable = ()
 
     def __init__(self) -> None:

@@ -45,6 +45,7 @@ class SqlBackend:
 
     one_thread = True
     gaps: Mapping[Capability, Gap] = {}
+    failures: tuple[type[Exception], ...] = (OSError,)
     unstorable: tuple[type[Any], ...] = ()
     dialect: IbisDialect
 

@@ -151,11 +151,13 @@ def _put_back(
     commits: nw.Expr,
     drop: Sequence[str] = (),
 ) -> None:
-    stamped = rows.with_columns(
-        commits.cast(nw.Int64()).alias(COMMIT),
-        nw.lit(new_write_id(uuid.uuid4().hex)).alias(WRITE_ID),
+    stamped = rows.with_columns(commits.cast(nw.Int64()).alias(COMMIT))
+    # Of one sample each commit has a name of its own: rows are known by it when they are copied.
+    write_id = nw.concat_str(
+        nw.lit(new_write_id(uuid.uuid4().hex)), nw.col(COMMIT).cast(nw.String()), separator="-"
     )
-    store.backend.append(plan.key.to_table(), stamped.drop(*drop).lazy())
+    named = stamped.with_columns(write_id.alias(WRITE_ID)).drop(*drop)
+    store.backend.append(plan.key.to_table(), named.lazy())
 
 
 def _before_the_tombstone(history: DataFrame, unit: list[str]) -> DataFrame:

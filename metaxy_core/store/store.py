@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Literal, Self, overload
+from pathlib import Path
+from typing import Any, Literal, Self, get_args, overload
 
 from metaxy_core.ambient import active_graph
 from metaxy_core.backends.base import Backend, Mode
 from metaxy_core.errors import (
+    CrossProjectWriteError,
     HashAlgorithmNotSupportedError,
     HashSchemeMismatchError,
     StoreNotOpenError,
+    StoreUnavailableError,
 )
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.engine import EngineName
@@ -19,12 +23,24 @@ from metaxy_core.frames.filters import Predicate, apply
 from metaxy_core.graph import FeatureGraph, FeaturePlan, Graph, GraphSnapshot
 from metaxy_core.hashing import HashAlgorithm, HashScheme
 from metaxy_core.keys import FeatureKey
-from metaxy_core.store import deletion, fallback, reading, resolving, writing
+from metaxy_core.store import (
+    copying,
+    deletion,
+    fallback,
+    reading,
+    rebasing,
+    resolving,
+    retention,
+    spool,
+    verifying,
+    writing,
+)
 from metaxy_core.store.fingerprint import Fingerprint, fingerprint
 from metaxy_core.store.incoming import OnDuplicate, Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
 from metaxy_core.store.lifetime import Lifetime
-from metaxy_core.store.request import Request
+from metaxy_core.store.request import Request, Write
+from metaxy_core.store.verifying import Finding
 from metaxy_core.system import snapshots
 from metaxy_core.system.tables import check_scheme
 
@@ -48,7 +64,9 @@ class MetadataStore:
         fallback_stores: asked in order for parents that this store does not have.
         auto_create_tables: create a feature's table at its first write.
         materialization_id: stamped on every row written; an orchestrator's run id.
-        project: the project that snapshots are recorded for.
+        project: the project that snapshots are recorded for, and whose features may be written.
+        spool_dir: where rows are kept that were computed and could not be stored; by default the
+            environment's `METAXY_SPOOL_DIR`, else a folder of the user's.
 
     >>> import polars as pl
     >>> from metaxy_core import DuckDBMetadataStore, FeatureGraph, FeatureSpec
@@ -75,16 +93,19 @@ class MetadataStore:
         auto_create_tables: bool = True,
         materialization_id: str | None = None,
         project: str = "default",
+        spool_dir: str | Path | None = None,
     ) -> None:
         self.backend = backend
         self.name = name
         self.scheme = HashScheme(_algorithm(backend, hash_algorithm))
-        self.versioning_engine = versioning_engine
+        self.versioning_engine = _engine(versioning_engine)
         self.fallback_stores = tuple(fallback_stores)
         self.auto_create_tables = auto_create_tables
         self.materialization_id = materialization_id
         self.project = project
+        self.spool_dir = spool_dir
         self._graph = graph
+        self._cross_project = False
         self._lifetime = Lifetime(backend)
         self._entered: list[AbstractContextManager[Self]] = []
 
@@ -124,7 +145,10 @@ class MetadataStore:
             HashSchemeMismatchError: the store, or a fallback store, keeps other digests.
             StoreError: it is open in another thread, or for reading while writing is asked for.
         """
-        short: Mode = "w" if mode.startswith("w") else "r"
+        modes: dict[str, Mode] = {"r": "r", "read": "r", "w": "w", "write": "w"}
+        if mode not in modes:
+            raise ValueError(f"A store is opened for 'r' or 'w'; given: {mode!r}")
+        short = modes[mode]
         for other in self.fallback_stores:
             if other.scheme != self.scheme:
                 raise HashSchemeMismatchError(
@@ -229,7 +253,7 @@ class MetadataStore:
             tuple(global_filters),
             tuple(staleness_predicates),
             skip_comparison,
-            versioning_engine or self.versioning_engine,
+            _engine(versioning_engine or self.versioning_engine),
         )
         increment = resolving.resolve(self, request)
         return increment if lazy else increment.collect()
@@ -340,8 +364,10 @@ class MetadataStore:
         Raises:
             MetadataSchemaError: the rows do not fit; nothing was stored.
             SetClosedError: a parent's children were written before by this writer or run.
+            CrossProjectWriteError: the feature belongs to another project.
+            NotStoredError: the database failed; the rows are kept in a file, to be replayed.
         """
-        one = writing.Write(self._plan(feature), rows, partial, empty_parents, on_duplicate)
+        one = Write(self._plan(feature), rows, partial, empty_parents, on_duplicate)
         return self._write([one], materialization_id, write_id)[str(one.plan.key)]
 
     def write_multi(
@@ -350,21 +376,69 @@ class MetadataStore:
         *,
         materialization_id: str | None = None,
         write_id: str | None = None,
+        on_duplicate: OnDuplicate = "error",
     ) -> dict[str, int]:
         """Store rows of several features in one commit. Returns how many, per feature key."""
-        writes = [writing.Write(self._plan(feature), found) for feature, found in rows.items()]
+        writes = [
+            Write(self._plan(feature), found, on_duplicate=on_duplicate)
+            for feature, found in rows.items()
+        ]
         keys = [str(one.plan.key) for one in writes]
         if twice := sorted({key for key in keys if keys.count(key) > 1}):
             raise ValueError(f"write_multi() was given twice: {', '.join(twice)}.")
         return self._write(writes, materialization_id, write_id)
 
+    def deliver(self, feature: Any, rows: Rows, **options: Any) -> int:
+        """Open for writing, `write`, and close; for results that were expensive to make.
+
+        Where `write` needs an open store, this keeps the rows in a file also when the store
+        cannot be opened.
+
+        Raises:
+            NotStoredError: the store cannot be opened, or the database failed.
+        """
+        try:
+            with self.open("w"):
+                return self.write(feature, rows, **options)
+        except StoreUnavailableError as error:
+            run = options.pop("materialization_id", None) or self.materialization_id
+            named = options.pop("write_id", None) or writing.new_write_id(uuid.uuid4().hex)
+            one = Write(self._plan(feature), rows, **options)
+            raise spool.not_stored(self, [one], run, named, error) from error
+
+    def replay(self, path: str | Path) -> dict[str, int]:
+        """Store what a file of `NotStoredError` keeps; nothing where it got through after all.
+
+        Returns how many rows, per feature key. The file stays.
+
+        Raises:
+            SpoolFileError: it is not such a file.
+        """
+        kept = spool.read(Path(path))
+        store = self.using(kept.graph)
+        return store._write(kept.writes, kept.materialization_id, kept.write_id)
+
+    @contextmanager
+    def allow_cross_project_writes(self) -> Iterator[None]:
+        """Let features of other projects be written and deleted for a while."""
+        before, self._cross_project = self._cross_project, True
+        try:
+            yield
+        finally:
+            self._cross_project = before
+
     def _write(
-        self, writes: Sequence[writing.Write], materialization_id: str | None, write_id: str | None
+        self, writes: Sequence[Write], materialization_id: str | None, write_id: str | None
     ) -> dict[str, int]:
         self._writable()
+        for one in writes:
+            self._check_project(one.plan)
         run = materialization_id or self.materialization_id
         named = write_id or writing.new_write_id(self.writer)
-        return writing.write(self, writes, run, named, may_be_stored=write_id is not None)
+        try:
+            return writing.write(self, writes, run, named, may_be_stored=write_id is not None)
+        except self.backend.failures as error:
+            raise spool.not_stored(self, writes, run, named, error) from error
 
     # ------------------------------------------------------------------ delete
 
@@ -378,7 +452,8 @@ class MetadataStore:
     ) -> int:
         """Delete stored samples: those the filters choose, of those `samples` names.
 
-        `soft` marks them and can be undone with `undelete`; otherwise all their rows of every
+        `soft` marks them; `undelete` brings a whole unit back, so some children of a 1:N set that
+        has others left come back only by writing the set again. Otherwise all their rows of every
         version are removed. Returns how many samples.
 
         Raises:
@@ -392,8 +467,10 @@ class MetadataStore:
                 "delete() needs filters or samples. To delete everything say filters='true', or "
                 "use drop()."
             )
+        plan = self._plan(feature)
+        self._check_project(plan)
         verb = deletion.soft_delete if soft else deletion.hard_delete
-        return verb(self, self._plan(feature), chosen, samples)
+        return verb(self, plan, chosen, samples)
 
     def undelete(
         self,
@@ -407,12 +484,122 @@ class MetadataStore:
         Returns how many units.
         """
         self._writable()
-        return deletion.undelete(self, self._plan(feature), _listed(filters), samples)
+        plan = self._plan(feature)
+        self._check_project(plan)
+        return deletion.undelete(self, plan, _listed(filters), samples)
 
     def drop(self, feature: Any) -> None:
         """Remove the feature's table from this very store, with all its rows."""
         self._writable()
-        self.backend.drop(FeatureKey.of(feature).to_table())
+        key = FeatureKey.of(feature)
+        if key in self.graph:
+            self._check_project(self._plan(key))
+        self.backend.drop(key.to_table())
+
+    # ------------------------------------------------------------------ upkeep
+
+    def copy_metadata(
+        self,
+        source: MetadataStore,
+        features: Sequence[Any] | None = None,
+        *,
+        filters: FilterMap | None = None,
+        snapshot_version: str | None = None,
+        history: bool = True,
+    ) -> dict[str, int]:
+        """Copy rows of another store into this one; what is here already is not copied again.
+
+        Args:
+            source: the store to copy from; opened for reading if it is not open.
+            features: which; by default every feature of the graph that the source has.
+            filters: per feature, predicates on its stored rows; whole units come.
+            snapshot_version: only rows written under this graph: its version, or the beginning.
+            history: all rows, deleted and superseded ones too; else only those that count.
+
+        Returns how many rows, per feature key. Copied rows are this store's newest: a unit that
+        was written here meanwhile is replaced by a newer row from there.
+
+        Raises:
+            HashSchemeMismatchError: the source keeps other digests.
+            MetadataSchemaError: a feature's columns do not fit those stored here.
+        """
+        self._writable()
+        asked = {FeatureKey.of(key): _listed(found) for key, found in (filters or {}).items()}
+        with source.open("r"):
+            there = source.using(self.graph).list_features()
+            keys = there if features is None else [FeatureKey.of(one) for one in features]
+            copied = {}
+            for key in keys:
+                plan = self._plan(key)
+                self._check_project(plan)
+                copied[str(key)] = copying.copy_feature(
+                    self, source, plan, asked.get(key, ()), snapshot_version, history=history
+                )
+        return copied
+
+    def compact(
+        self, features: Sequence[Any] | None = None, *, keep: int = 1, dry_run: bool = False
+    ) -> dict[str, int]:
+        """Remove superseded rows for good: of each unit and feature version the last `keep` stay.
+
+        Increments, reads of what counts, a return to an earlier code version and `undelete` say
+        the same as before; only `with_sample_history` shows less. Returns how many rows were
+        removed, or with `dry_run` would be, per feature key.
+
+        Raises:
+            ValueError: `keep` is less than one.
+        """
+        if keep < 1:
+            raise ValueError(f"compact() keeps at least one version of each sample; given: {keep}")
+        (self._readable if dry_run else self._writable)()
+        removed = {}
+        for plan in self._own_plans(features):
+            if not dry_run:
+                self._check_project(plan)
+            removed[str(plan.key)] = retention.compact(self, plan, keep, dry_run=dry_run)
+        return removed
+
+    def verify(self, features: Sequence[Any] | None = None) -> list[Finding]:
+        """Check stored rows against the rules of docs/semantics.md; what is wrong, and where.
+
+        By default every feature that this very store has. An empty list: nothing is wrong.
+        """
+        self._readable()
+        plans = self._own_plans(features)
+        return [finding for plan in plans for finding in verifying.verify(self, plan)]
+
+    def rebase(
+        self,
+        feature: Any,
+        *,
+        from_snapshot: GraphSnapshot | str = "latest",
+        samples: Rows | None = None,
+        dry_run: bool = False,
+    ) -> int:
+        """Carry results over to changed code versions without computing them again.
+
+        For code that changed and gives the same results. A unit that was up to date under the old
+        graph is so under this one, and its data versions stay; one that was stale stays stale.
+        Returns how many units were carried, or with `dry_run` would be.
+
+        Args:
+            from_snapshot: the graph the results were made under, or its recorded version.
+            samples: a root's samples, as for `resolve_update`.
+
+        Raises:
+            SystemDataNotFoundError: no such snapshot was recorded.
+            MetadataSchemaError: the old graph does not have the feature, or with other fields.
+        """
+        (self._readable if dry_run else self._writable)()
+        before = (
+            from_snapshot
+            if isinstance(from_snapshot, GraphSnapshot)
+            else self.load_snapshot(from_snapshot)
+        )
+        return rebasing.rebase(self, self._plan(feature), before.graph, samples, dry_run=dry_run)
+
+    def _own_plans(self, features: Sequence[Any] | None) -> list[FeaturePlan]:
+        return [self._plan(key) for key in (self.list_features() if features is None else features)]
 
     # ------------------------------------------------------------------ snapshots
 
@@ -449,14 +636,23 @@ class MetadataStore:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.display()!r})"
 
+    def _check_project(self, plan: FeaturePlan) -> None:
+        owner = plan.spec.project
+        if owner not in (None, self.project) and not self._cross_project:
+            raise CrossProjectWriteError(
+                f"Feature '{plan.key}' belongs to the project {owner!r}; this store writes for "
+                f"{self.project!r}. Open it with project={owner!r}, or write inside `with "
+                "store.allow_cross_project_writes():`."
+            )
+
     def _plan(self, feature: Any) -> FeaturePlan:
         return self.graph.plan(FeatureKey.of(feature))
 
     def _readable(self) -> None:
-        _ = self._lifetime.stack
+        self._lifetime.require("r")
 
     def _writable(self) -> None:
-        self._readable()
+        self._lifetime.require("w")
         if not self._lifetime.is_writable:
             raise StoreNotOpenError(
                 f"The store {self.display()} is open for reading: use `with store.open('w'):`."
@@ -472,6 +668,12 @@ def _algorithm(backend: Backend, name: HashAlgorithm | str) -> HashAlgorithm:
             f"It has: {', '.join(sorted(known))}."
         )
     return known[wanted]
+
+
+def _engine(name: EngineName) -> EngineName:
+    if name not in (known := get_args(EngineName)):
+        raise ValueError(f"versioning_engine is one of {', '.join(known)}; given: {name!r}")
+    return name
 
 
 def _listed(predicates: Predicate | Sequence[Predicate]) -> tuple[Predicate, ...]:
