@@ -6,34 +6,31 @@ and so one part, visible whole or not at all. Deletes are lightweight and waited
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 import clickhouse_connect
 import ibis
 import ibis.expr.datatypes as dt
-import ibis.expr.types as ir
 import narwhals as nw
 import pyarrow as pa
 import sqlglot as sg
-import sqlglot.expressions as sge
 import tenacity
 from clickhouse_connect.driver.exceptions import Error, OperationalError
-from ibis.backends.clickhouse import Backend as IbisClickHouse
-from ibis.backends.sql.compilers.clickhouse import ClickHouseCompiler
-from ibis.backends.sql.datatypes import ClickHouseType
 from pydantic import SecretStr
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never
-from metaxy_core.backends.sql import HELD, SqlBackend, name_of, to_arrow
+from metaxy_core.backends.clickhouse_sql import DIALECT, SQL, ClickHouseTypes, Connection
+from metaxy_core.backends.sql import HELD, SqlBackend, to_arrow
 from metaxy_core.columns import COMMIT, FEATURE_VERSION, MATERIALIZATION_ID, OPEN, SNAPSHOT_VERSION
-from metaxy_core.errors import StoreUnavailableError
+from metaxy_core.errors import ConfigError, StoreUnavailableError
 from metaxy_core.frames.dialect import LazyFrame
-from metaxy_core.frames.ibis import IbisDialect, SqlFunctions
-from metaxy_core.hashing import HashAlgorithm
 
 _EPOCH = 1_767_225_600_000 << 22
 """2026-01-01 as a Snowflake id: commit numbers count from it and stay below 2**62 until 2060."""
@@ -53,77 +50,25 @@ _ONE_BLOCK: Mapping[str, Any] = {
     "min_insert_block_size_bytes": 0,
     "min_insert_block_size_rows": 1 << 40,
 }
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
+_OF_FOLDERS: Mapping[Capability, Gap] = {
+    "several writers": never("a folder is one process's at a time"),
+    "reading beside a writer": never("a folder is one process's at a time"),
+}
+_BYTES = "bytes"
+"""The comment of a column that keeps bytes: ClickHouse has one type for texts and bytes."""
 _NEVER_NULL = (COMMIT, OPEN)
 _REPEATED = (FEATURE_VERSION, MATERIALIZATION_ID, SNAPSHOT_VERSION)
 _REFUSED = {192, 193, 194, 497, 516}
 _NO_DATABASE = 81
+_DSN = re.compile(
+    r"(?P<scheme>clickhouses?|https?)://"
+    r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^@/?#]*))?@)?"
+    r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:@/?#\[\]]+)(?::(?P<port>\d{1,5}))?"
+    r"(?:/(?P<database>[^/?#]*))?(?:\?(?P<query>[^#]*))?"
+)
 _PASSING = {159, 209, 210, 319, 373}
 """Errors of the moment: a timeout, the network, an insert of unknown outcome, a busy session."""
-
-
-class _Types(ClickHouseType):
-    """ClickHouse's types, with the ranges that Polars has."""
-
-    @classmethod
-    def _from_ibis_Date(cls, dtype: dt.Date) -> sge.DataType:
-        return sge.DataType(this=sge.DataType.Type.DATE32)
-
-    @classmethod
-    def _from_ibis_Timestamp(cls, dtype: dt.Timestamp) -> sge.DataType:
-        return super()._from_ibis_Timestamp(dtype.copy(scale=6))
-
-
-class _Compiler(ClickHouseCompiler):
-    """Ibis' ClickHouse, with dates and times before 1970, and NULL left out where texts join."""
-
-    type_mapper = _Types
-
-    def visit_StringJoin(self, op: Any, *, sep: Any, arg: Sequence[Any]) -> Any:
-        return self.f.arrayStringConcat(self.f.array(*arg), sep)
-
-    def visit_NonNullLiteral(self, op: Any, *, value: Any, dtype: dt.DataType) -> Any:
-        if dtype.is_date():
-            return self.f.toDate32(value.isoformat())
-        if dtype.is_timestamp():
-            moment = value.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
-            return self.f.toDateTime64(moment, 6, dtype.timezone or "UTC")
-        return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
-
-
-class _Connection(IbisClickHouse):
-    """Ibis' ClickHouse, which reads results as Arrow instead of one Python object per value."""
-
-    compiler = _Compiler()
-
-    def to_pyarrow(
-        self, expr: ir.Expr, /, *, params: Any = None, limit: Any = None, **options: Any
-    ) -> Any:
-        text = self.compile(expr.as_table(), params=params, limit=limit)
-        found = self.con.raw_query(text, fmt="Arrow", **options)
-        return expr.__pyarrow_result__(pa.ipc.open_file(pa.BufferReader(found)).read_all())
-
-
-@ibis.udf.scalar.builtin(name="hex")
-def _hex(value: bytes) -> str:  # type: ignore[empty-body]  # Ibis writes its name into the query
-    ...
-
-
-def _join_sorted(texts: ir.StringColumn, separator: str) -> ir.StringScalar:
-    joined: ir.StringScalar = texts.collect().sort().join(separator)
-    return joined
-
-
-_DIALECT = IbisDialect(
-    "clickhouse",
-    SqlFunctions(
-        digests={
-            HashAlgorithm.MD5: lambda text: _hex(text.hashbytes("md5")).lower(),
-            HashAlgorithm.SHA256: lambda text: _hex(text.hashbytes("sha256")).lower(),
-        },
-        join_sorted=_join_sorted,
-        has_structs=False,
-    ),
-)
 
 
 class ClickHouseBackend(SqlBackend):
@@ -143,8 +88,9 @@ class ClickHouseBackend(SqlBackend):
         retry_timeout: seconds to repeat an insert that the network cut off.
     """
 
-    dialect = _DIALECT
-    unstorable = (nw.Binary, nw.List, nw.Struct)
+    dialect = DIALECT
+    failures = (OSError, Error)
+    unstorable = (nw.List, nw.Struct)
     gaps: Mapping[Capability, Gap] = {
         "atomic commits": never("there are no transactions: each table is atomic for itself"),
         "lists": never("an array cannot be NULL: a missing list would come back empty"),
@@ -153,9 +99,9 @@ class ClickHouseBackend(SqlBackend):
 
     def __init__(
         self,
+        *,
         host: str = "localhost",
         port: int | None = None,
-        *,
         user: str = "default",
         password: SecretStr | str = "",
         database: str = "default",
@@ -175,10 +121,7 @@ class ClickHouseBackend(SqlBackend):
         self.connect_timeout, self.retry_timeout = connect_timeout, retry_timeout
         self._appended: list[tuple[str, pa.Table, Sequence[str]]] = []
         if self.path is not None:
-            self.gaps = self.gaps | {
-                "several writers": never("a folder is one process's at a time"),
-                "reading beside a writer": never("a folder is one process's at a time"),
-            }
+            self.gaps = {**self.gaps, **_OF_FOLDERS}
 
     def __getstate__(self) -> dict[str, Any]:
         if self._ibis is not None:
@@ -193,7 +136,7 @@ class ClickHouseBackend(SqlBackend):
         except Error as error:
             raise self._unavailable(error) from error
         try:
-            yield _Connection.from_connection(client)
+            yield Connection.from_connection(client)
         finally:
             client.close()
 
@@ -253,7 +196,18 @@ class ClickHouseBackend(SqlBackend):
             retry=tenacity.retry_if_exception(_is_passing),
             reraise=True,
         )
-        retry(self._client.insert_arrow, table, rows, settings=settings)
+        block = pa.BufferOutputStream()
+        with pa.ipc.new_file(block, rows.schema, options=_COMPRESSED) as file:
+            file.write_table(rows)
+        columns = [self.quoted(name) for name in rows.column_names]
+        retry(
+            self._client.raw_insert,
+            self.quoted(table),
+            columns,
+            block.getvalue(),
+            settings,
+            "Arrow",
+        )
 
     def delete(self, table: str, ids: LazyFrame) -> int:
         """See `Backend.delete`; a mutation sees no temporary tables, so the ids get a real one."""
@@ -281,12 +235,12 @@ class ClickHouseBackend(SqlBackend):
     def columns(self, table: str) -> ibis.Schema | None:
         """See `SqlBackend.columns`."""
         found = self._client.query(
-            "SELECT name, type FROM system.columns "
+            "SELECT name, type, comment FROM system.columns "
             "WHERE database = currentDatabase() AND table = {table:String} ORDER BY position",
             parameters={"table": table},
         ).result_rows
-        types = {name: _Types.from_string(kind).copy(nullable=True) for name, kind in found}
-        return ibis.Schema(types) if types else None
+        types = {name: _type(kind, comment) for name, kind, comment in found}
+        return ibis.schema(types) if types else None
 
     def add(self, table: str, column: str, dtype: Any) -> None:
         """See `SqlBackend.add`."""
@@ -315,7 +269,7 @@ class ClickHouseBackend(SqlBackend):
 
     def quoted(self, name: str) -> str:
         """See `SqlBackend.quoted`."""
-        return str(sg.to_identifier(name, quoted=True).sql(_Compiler.dialect))
+        return str(sg.to_identifier(name, quoted=True).sql(SQL))
 
     def run(self, statement: str) -> None:
         """See `SqlBackend.run`."""
@@ -340,7 +294,9 @@ class ClickHouseBackend(SqlBackend):
         self.insert(table, rows)
 
     def _kind(self, column: str, dtype: dt.DataType) -> str:
-        kind = _Types.to_string(dtype.copy(nullable=column not in _NEVER_NULL))
+        kind = ClickHouseTypes.to_string(dtype.copy(nullable=column not in _NEVER_NULL))
+        if dtype.is_binary():
+            return f"{kind} COMMENT '{_BYTES}'"
         return f"LowCardinality({kind})" if column in _REPEATED and dtype.is_string() else kind
 
     def _server(self) -> Any:
@@ -362,11 +318,11 @@ class ClickHouseBackend(SqlBackend):
         if mode == "r" and not path.exists():
             raise self._missing("there is no such folder. Write to the store first.")
         settings = {**_SESSION, **self.settings}
-        client = clickhouse_connect.get_client(interface="chdb", path=str(path), settings=settings)
-        if mode == "w":
-            client.command(f"CREATE DATABASE IF NOT EXISTS {self.quoted(self.database)}")
-        client.database = self.database
-        return client
+        connect = partial(clickhouse_connect.get_client, interface="chdb", path=str(path))
+        with closing(connect()) as engine:
+            if mode == "w":
+                engine.command(f"CREATE DATABASE IF NOT EXISTS {self.quoted(self.database)}")
+            return connect(database=self.database, settings=settings)
 
     def _missing(self, advice: str) -> StoreUnavailableError:
         return StoreUnavailableError(self.describe()["uri"], "missing", advice)
@@ -376,6 +332,43 @@ class ClickHouseBackend(SqlBackend):
         if error.code == _NO_DATABASE:
             return self._missing(f"there is no database {self.database!r} on it: create it first.")
         return StoreUnavailableError(uri, "unreachable", text)
+
+
+def _type(kind: str, comment: str) -> dt.DataType:
+    return dt.binary if comment == _BYTES else ClickHouseTypes.from_string(kind).copy(nullable=True)
+
+
+def read_dsn(dsn: SecretStr | str) -> dict[str, Any]:
+    """What a DSN says, as arguments of `ClickHouseBackend`.
+
+    Raises:
+        ConfigError: it is none of ClickHouse's; the message repeats nothing that may be secret.
+    """
+    text = dsn.get_secret_value() if isinstance(dsn, SecretStr) else dsn
+    found = _DSN.fullmatch(text)
+    if found is None:
+        raise ConfigError(
+            "The DSN of a ClickHouse store cannot be read. It looks like "
+            "clickhouse://user:password@host:8123/database, or clickhouses:// for TLS; write "
+            "reserved characters such as '/' or '@' in a password with percent signs."
+        )
+    said: dict[str, Any] = {
+        name: unquote(value) for name, value in found.groupdict().items() if value
+    }
+    said["secure"] = said.pop("scheme") in ("clickhouses", "https")
+    said["host"] = said["host"].strip("[]")
+    if "port" in said:
+        said["port"] = int(said["port"])
+    for name, value in parse_qsl(said.pop("query", ""), keep_blank_values=True):
+        if name not in ("secure", "user", "password", "database"):
+            raise ConfigError(
+                f"The DSN of a ClickHouse store has a parameter {name!r}, which is not one of: "
+                "secure, user, password, database. Give settings= or client= instead."
+            )
+        said[name] = value.lower() in ("1", "true", "yes") if name == "secure" else value
+    if "password" in said:
+        said["password"] = SecretStr(said["password"])
+    return said
 
 
 def _is_passing(error: BaseException) -> bool:

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import ibis
 import ibis.expr.operations as ops
-import ibis.expr.types as ir
 import pyarrow as pa
 import sqlglot as sg
 
 from metaxy_core.backends.base import Capability, Gap, Mode, to_polars
 from metaxy_core.errors import StoreNotOpenError
-from metaxy_core.frames.dialect import DataFrame, LazyFrame, lazy
+from metaxy_core.frames.dialect import LazyFrame, lazy
 from metaxy_core.frames.ibis import IbisDialect
 
 T = TypeVar("T")
@@ -83,10 +82,6 @@ class SqlBackend:
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""
         raise NotImplementedError
-
-    def refusal(self, rows: DataFrame) -> str | None:
-        """See `Backend.refusal`."""
-        return None
 
     # -- the contract ----------------------------------------------------------------------------
 
@@ -238,9 +233,10 @@ class SqlBackend:
         """The columns of a table and their types; None where there is no such table."""
         return self.connection.table(table).schema() if table in self.tables() else None
 
-    def named(self, table: str, schema: ibis.Schema) -> ir.Table:
+    def named(self, table: str, schema: ibis.Schema) -> ibis.Table:
         """A table as an Ibis expression; the database is not asked."""
-        return ops.DatabaseTable(name=table, schema=schema, source=self.connection).to_expr()
+        node: Any = ops.DatabaseTable(name=table, schema=schema, source=self.connection)
+        return cast("ibis.Table", node.to_expr())
 
     def keep(self, query: str, schema: ibis.Schema) -> LazyFrame:
         """Compute a query that gives these columns into a temporary table."""

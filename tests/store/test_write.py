@@ -62,11 +62,11 @@ def test_a_failing_commit_leaves_no_part_behind(store, monkeypatch):
     settle(store, "a", samples=rows({"id": ["x"]}))
     append, calls = store.backend.append, []
 
-    def fails_second(table, frame, **how):
+    def fails_second(table, frame, key):
         calls.append(table)
         if len(calls) == 2:
             raise OSError("disk full")
-        return append(table, frame, **how)
+        return append(table, frame, key)
 
     monkeypatch.setattr(store.backend, "append", fails_second)
     todo = store.resolve_update("b").todo()
