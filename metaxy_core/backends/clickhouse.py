@@ -30,7 +30,7 @@ from metaxy_core.backends.clickhouse_sql import DIALECT, SQL, ClickHouseTypes, C
 from metaxy_core.backends.sql import HELD, SqlBackend, to_arrow
 from metaxy_core.columns import COMMIT, FEATURE_VERSION, MATERIALIZATION_ID, OPEN, SNAPSHOT_VERSION
 from metaxy_core.errors import ConfigError, StoreUnavailableError
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import LazyFrame, lazy
 
 _EPOCH = 1_767_225_600_000 << 22
 """2026-01-01 as a Snowflake id: commit numbers count from it and stay below 2**62 until 2060."""
@@ -61,6 +61,8 @@ _NEVER_NULL = (COMMIT, OPEN)
 _REPEATED = (FEATURE_VERSION, MATERIALIZATION_ID, SNAPSHOT_VERSION)
 _REFUSED = {192, 193, 194, 497, 516}
 _NO_DATABASE = 81
+_OTHER_FOLDER = "already initialized with path"
+_OTHER_PROCESS = "Error initializing EmbeddedServer: . (BAD_ARGUMENTS)"
 _DSN = re.compile(
     r"(?P<scheme>clickhouses?|https?)://"
     r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^@/?#]*))?@)?"
@@ -153,7 +155,7 @@ class ClickHouseBackend(SqlBackend):
 
     def numbers(self, count: int) -> Sequence[int]:
         """See `SqlBackend.numbers`: Snowflake ids, of the server's clock."""
-        taken = self.fetch(f"SELECT generateSnowflakeID() FROM numbers({count:d})")
+        taken = self.fetch(f"SELECT generateSnowflakeID() FROM numbers({count:d})")  # noqa: S608  # a number
         return sorted(number - _EPOCH for (number,) in taken)
 
     def append(self, table: str, rows: LazyFrame, key: Sequence[str] = ()) -> int:
@@ -186,28 +188,29 @@ class ClickHouseBackend(SqlBackend):
         )
 
     def insert(self, table: str, rows: pa.Table) -> None:
-        """See `SqlBackend.insert`: one INSERT of one block, repeated where the network fails."""
-        # A token of its own: the same rows may be written, removed and written again.
+        """See `SqlBackend.insert`: one INSERT of one block, repeated where the network fails.
+
+        A token says that it is the same; a token of its own for each call, because rows may be
+        written, removed and written again.
+        """
         settings = {**_ONE_BLOCK, "insert_deduplication_token": uuid.uuid4().hex}
-        settings["wait_end_of_query"] = 1
-        retry = tenacity.Retrying(
-            stop=tenacity.stop_after_delay(self.retry_timeout),
-            wait=tenacity.wait_random_exponential(multiplier=0.1, max=5),
-            retry=tenacity.retry_if_exception(_is_passing),
-            reraise=True,
-        )
-        block = pa.BufferOutputStream()
-        with pa.ipc.new_file(block, rows.schema, options=_COMPRESSED) as file:
-            file.write_table(rows)
-        columns = [self.quoted(name) for name in rows.column_names]
-        retry(
-            self._client.raw_insert,
-            self.quoted(table),
-            columns,
-            block.getvalue(),
-            settings,
-            "Arrow",
-        )
+        self._retry(self._send, table, rows, settings)
+
+    def load(self, frame: LazyFrame) -> LazyFrame:
+        """See `Backend.load`: a temporary table, another one at each try, as it knows no tokens."""
+        if frame.implementation.is_ibis() and frame.to_native().get_backend() is self.connection:
+            return frame
+        arrow = to_arrow(frame)
+        schema = ibis.Schema.from_pyarrow(arrow.schema)
+
+        def loaded() -> str:
+            name = self._new_name()
+            self._held.add(name)
+            self.create(name, schema, temporary=True)
+            self._send(name, arrow, {})
+            return name
+
+        return lazy(self.named(self._retry(loaded), schema))
 
     def delete(self, table: str, ids: LazyFrame) -> int:
         """See `Backend.delete`; a mutation sees no temporary tables, so the ids get a real one."""
@@ -251,12 +254,11 @@ class ClickHouseBackend(SqlBackend):
 
     def shape(self) -> Hashable:
         """See `Backend.shape`."""
-        return tuple(
-            self.fetch(
-                "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() "
-                f"AND NOT startsWith(table, '{HELD}') ORDER BY table, position"
-            )
+        found = self.fetch(
+            "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() "
+            "ORDER BY table, position"
         )
+        return tuple(column for column in found if not column[0].startswith(HELD))
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""
@@ -282,6 +284,27 @@ class ClickHouseBackend(SqlBackend):
     @property
     def _client(self) -> Any:
         return self.connection.con
+
+    @property
+    def _retry(self) -> tenacity.Retrying:
+        return tenacity.Retrying(
+            stop=tenacity.stop_after_delay(self.retry_timeout),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=5),
+            retry=tenacity.retry_if_exception(_is_passing),
+            reraise=True,
+        )
+
+    def _send(self, table: str, rows: pa.Table, settings: Mapping[str, Any]) -> None:
+        block = pa.BufferOutputStream()
+        with pa.ipc.new_file(block, rows.schema, options=_COMPRESSED) as file:
+            file.write_table(rows)
+        self._client.raw_insert(
+            self.quoted(table),
+            [self.quoted(name) for name in rows.column_names],
+            block.getvalue(),
+            {"wait_end_of_query": 1, **settings},
+            "Arrow",
+        )
 
     def _store(self, table: str, rows: pa.Table, key: Sequence[str]) -> None:
         schema, known = ibis.Schema.from_pyarrow(rows.schema), self.columns(table)
@@ -310,27 +333,37 @@ class ClickHouseBackend(SqlBackend):
             connect_timeout=self.connect_timeout,
             query_limit=0,
             autogenerate_session_id=True,
-            settings={**_SESSION, "session_timeout": _SESSION_SECONDS, **self.settings},
+            settings={**self.settings, **_SESSION, "session_timeout": _SESSION_SECONDS},
             **self.client,
         )
 
     def _folder(self, path: Path, mode: Mode) -> Any:
         if mode == "r" and not path.exists():
-            raise self._missing("there is no such folder. Write to the store first.")
-        settings = {**_SESSION, **self.settings}
+            raise StoreUnavailableError(
+                self.describe()["uri"], "missing", "there is no such folder. Write to it first."
+            )
+        settings = {**self.settings, **_SESSION}
         connect = partial(clickhouse_connect.get_client, interface="chdb", path=str(path))
         with closing(connect()) as engine:
             if mode == "w":
                 engine.command(f"CREATE DATABASE IF NOT EXISTS {self.quoted(self.database)}")
             return connect(database=self.database, settings=settings)
 
-    def _missing(self, advice: str) -> StoreUnavailableError:
-        return StoreUnavailableError(self.describe()["uri"], "missing", advice)
-
     def _unavailable(self, error: Error) -> StoreUnavailableError:
         uri, text = self.describe()["uri"], str(error).partition("\n")[0]
         if error.code == _NO_DATABASE:
-            return self._missing(f"there is no database {self.database!r} on it: create it first.")
+            made = "Write to the store first." if self.path else "Create it first."
+            advice = f"there is no database {self.database!r}. {made}"
+            return StoreUnavailableError(uri, "missing", advice)
+        if error.code in _REFUSED:
+            advice = f"the server refuses {self.user!r}: no such user, another password or right."
+            return StoreUnavailableError(uri, "unreachable", advice)
+        if self.path is not None and _OTHER_FOLDER in text:
+            advice = "this process has another folder open: a process has one at a time."
+            return StoreUnavailableError(uri, "locked", advice)
+        if self.path is not None and text.endswith(_OTHER_PROCESS):
+            advice = "another process has the folder open. Close it there."
+            return StoreUnavailableError(uri, "locked", advice)
         return StoreUnavailableError(uri, "unreachable", text)
 
 

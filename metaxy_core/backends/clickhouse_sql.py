@@ -24,11 +24,11 @@ class ClickHouseTypes(ClickHouseType):
     """ClickHouse's types, with the ranges that Polars has."""
 
     @classmethod
-    def _from_ibis_Date(cls, dtype: dt.Date) -> sge.DataType:
+    def _from_ibis_Date(cls, dtype: dt.Date) -> sge.DataType:  # noqa: N802  # Ibis' name
         return sge.DataType(this=sge.DataType.Type.DATE32)
 
     @classmethod
-    def _from_ibis_Timestamp(cls, dtype: dt.Timestamp) -> sge.DataType:
+    def _from_ibis_Timestamp(cls, dtype: dt.Timestamp) -> sge.DataType:  # noqa: N802  # Ibis' name
         # Without a scale it would be whole seconds from 1970 to 2106.
         precise = dtype.copy(scale=6) if dtype.scale is None else dtype
         return super()._from_ibis_Timestamp(precise)
@@ -53,10 +53,10 @@ class _Compiler(ClickHouseCompiler):  # type: ignore[no-untyped-call]  # as Ibis
     dialect = SQL
     type_mapper = ClickHouseTypes
 
-    def visit_StringJoin(self, op: Any, *, sep: Any, arg: Sequence[Any]) -> Any:
+    def visit_StringJoin(self, op: Any, *, sep: Any, arg: Sequence[Any]) -> Any:  # noqa: N802
         return self.f.arrayStringConcat(self.f.array(*arg), sep)
 
-    def visit_NonNullLiteral(self, op: Any, *, value: Any, dtype: Any) -> Any:
+    def visit_NonNullLiteral(self, op: Any, *, value: Any, dtype: Any) -> Any:  # noqa: N802
         if dtype.is_date():
             return self.f.toDate32(value.isoformat())
         if dtype.is_timestamp():
