@@ -6,6 +6,7 @@ Declarations are imported at once; stores, which bring engines with them, at the
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from metaxy_core.aliases import NAMES
 from metaxy_core.ambient import active_graph, use_graph
 from metaxy_core.columns import (
     DATA_VERSION_BY_FIELD,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from metaxy_core.render.mermaid import render as render_mermaid
     from metaxy_core.render.svg import data_uri as svg_data_uri
     from metaxy_core.store import Increment, LazyIncrement, MetadataStore
+    from metaxy_core.store.buffered import BufferedMetadataWriter
     from metaxy_core.store.fingerprint import Fingerprint
     from metaxy_core.store.stores import (
         ClickHouseMetadataStore,
@@ -61,6 +63,7 @@ __all__ = [
     "PROVENANCE_BY_FIELD",
     "STALE_FIELDS",
     "STATUS",
+    "BufferedMetadataWriter",
     "Change",
     "ClickHouseMetadataStore",
     "DefinitionError",
@@ -109,6 +112,7 @@ __all__ = [
 ]
 
 _AT_FIRST_USE = {
+    "BufferedMetadataWriter": "metaxy_core.store.buffered",
     "Change": "metaxy_core.diff",
     "ClickHouseMetadataStore": "metaxy_core.store.stores",
     "DuckDBMetadataStore": "metaxy_core.store.stores",
@@ -135,6 +139,9 @@ _RENAMED = {
 
 
 def __getattr__(name: str) -> Any:
+    name = NAMES.get(name, name)
+    if name in globals():
+        return globals()[name]
     if name in _AT_FIRST_USE:
         return getattr(import_module(_AT_FIRST_USE[name]), name)
     if name in _RENAMED:

@@ -22,6 +22,12 @@ from metaxy_core import (
 Open = Callable[..., MetadataStore]
 
 
+@pytest.fixture(autouse=True)
+def _spool_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Rows that cannot be stored are kept with the test."""
+    monkeypatch.setenv("METAXY_SPOOL_DIR", str(tmp_path / "spool"))
+
+
 @pytest.fixture(params=["memory", "duckdb", "duckdb file"])
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Make stores of one engine; each engine in turn."""

@@ -23,7 +23,7 @@ from metaxy_core.store.reading import check_table, complete, stored_with_marks
 from metaxy_core.store.tables import check_id_types, sorted_by
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 _KEY = "metaxy_row_key"
 _ORDER = "metaxy_source_order"
@@ -31,8 +31,8 @@ _KNOWN = "metaxy_known_order"
 
 
 def copy_feature(
-    target: MetadataStore,
-    source: MetadataStore,
+    target: BaseStore,
+    source: BaseStore,
     plan: FeaturePlan,
     filters: Sequence[Predicate],
     snapshot_version: str | None,
@@ -77,7 +77,7 @@ def copy_feature(
 
 
 def _chosen(
-    target: MetadataStore,
+    target: BaseStore,
     plan: FeaturePlan,
     table: LazyFrame,
     filters: Sequence[Predicate],
@@ -95,7 +95,7 @@ def _chosen(
     return table if history else stored.select(*table.collect_schema().names())
 
 
-def _missing(target: MetadataStore, plan: FeaturePlan, rows: DataFrame) -> DataFrame:
+def _missing(target: BaseStore, plan: FeaturePlan, rows: DataFrame) -> DataFrame:
     """The rows that the target does not have, nor newer ones of the same unit from here."""
     own = target.backend.scan(plan.key.to_table())
     if own is None or not len(rows):

@@ -19,7 +19,7 @@ from metaxy_core.store.incoming import OnDuplicate, Rows
 from metaxy_core.versioning.inside import Filters
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Write:
     on_duplicate: OnDuplicate = "error"
 
 
-def compiled_key(store: MetadataStore, request: Request) -> Hashable | None:
+def compiled_key(store: BaseStore, request: Request) -> Hashable | None:
     """What a compiled comparison depends on; None where that cannot be told."""
     filters = tuple((key, tuple(request.filters[key])) for key in sorted(request.filters))
     given = [*request.global_filters, *request.stale_if, *(p for _, f in filters for p in f)]

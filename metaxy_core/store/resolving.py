@@ -31,10 +31,10 @@ from metaxy_core.store.tables import (
 from metaxy_core.versioning import Comparison, compare, expected_units, sampled_units, stored_units
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 
-def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
+def resolve(store: BaseStore, request: Request) -> LazyIncrement:
     """Compare expected with stored, label once, and join the user's columns to what is labelled.
 
     Raises:
@@ -91,7 +91,7 @@ def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
     )
 
 
-def _resolve_samples(store: MetadataStore, request: Request, engine: Engine) -> LazyIncrement:
+def _resolve_samples(store: BaseStore, request: Request, engine: Engine) -> LazyIncrement:
     """Compare what the user says there is; the user's own rows come back."""
     plan = request.plan
     samples = accept(plan, request.samples, store.scheme)

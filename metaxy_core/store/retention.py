@@ -18,14 +18,14 @@ from metaxy_core.store import fallback
 from metaxy_core.store.reading import complete
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 _BARRIER = "metaxy_is_barrier"
 _LAST, _PREVIOUS = "metaxy_last_barrier", "metaxy_previous_barrier"
 _EPOCH, _RANK, _CLOSED = "metaxy_epoch", "metaxy_rank", "metaxy_last_closed"
 
 
-def compact(store: MetadataStore, plan: FeaturePlan, keep: int, *, dry_run: bool) -> int:
+def compact(store: BaseStore, plan: FeaturePlan, keep: int, *, dry_run: bool) -> int:
     """Remove a feature's superseded rows from this very store. Rows removed, or that would be."""
     found = fallback.find(store, plan.key, allow_fallback=False)
     if found is None:

@@ -26,7 +26,7 @@ from metaxy_core.store.reading import complete, stored_with_marks
 from metaxy_core.store.request import Write
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 
 def with_empty_parents(one: Write, rows: DataFrame, scheme: HashScheme) -> DataFrame:
@@ -51,7 +51,7 @@ def with_empty_parents(one: Write, rows: DataFrame, scheme: HashScheme) -> DataF
 
 
 def check_sets(
-    store: MetadataStore,
+    store: BaseStore,
     one: Write,
     frame: DataFrame,
     materialization_id: str | None,
@@ -91,7 +91,7 @@ def check_sets(
         )
 
 
-def with_open_rows(store: MetadataStore, one: Write, rows: DataFrame) -> DataFrame:
+def with_open_rows(store: BaseStore, one: Write, rows: DataFrame) -> DataFrame:
     """Let the open rows of the parents written now join their set, in the closing commit."""
     plan, unit = one.plan, list(one.plan.unit)
     table = store.backend.scan(plan.key.to_table())

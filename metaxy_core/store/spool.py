@@ -25,7 +25,7 @@ from metaxy_core.graph import Graph, GraphSnapshot
 from metaxy_core.store.request import Write
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 SUFFIX = ".metaxy-write"
 _FORMAT = 1
@@ -49,7 +49,7 @@ def folder() -> Path:
 
 
 def not_stored(
-    store: MetadataStore,
+    store: BaseStore,
     writes: Sequence[Write],
     materialization_id: str | None,
     write_id: str,
@@ -66,7 +66,7 @@ def not_stored(
 
 
 def keep(
-    store: MetadataStore, writes: Sequence[Write], materialization_id: str | None, write_id: str
+    store: BaseStore, writes: Sequence[Write], materialization_id: str | None, write_id: str
 ) -> Path:
     """Write the file, complete or not at all. Returns its path.
 

@@ -21,10 +21,10 @@ from metaxy_core.store.request import Request, check_own_filters
 from metaxy_core.versioning import check_edge
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 
-def engine_of(store: MetadataStore, request: Request) -> Engine:
+def engine_of(store: BaseStore, request: Request) -> Engine:
     """The engine asked for.
 
     Raises:
@@ -45,7 +45,7 @@ def engine_of(store: MetadataStore, request: Request) -> Engine:
 
 
 def parent_tables(
-    store: MetadataStore, plan: FeaturePlan, engine: Engine
+    store: BaseStore, plan: FeaturePlan, engine: Engine
 ) -> dict[FeatureKey, LazyFrame]:
     """The whole tables of the parents, wherever they are, in one engine.
 
@@ -66,7 +66,7 @@ def parent_tables(
 
 
 def own_table(
-    store: MetadataStore, request: Request, engine: Engine, samples: DataFrame | None = None
+    store: BaseStore, request: Request, engine: Engine, samples: DataFrame | None = None
 ) -> LazyFrame:
     """The feature's own whole table, of this store only; without rows where there is none."""
     plan = request.plan
@@ -85,9 +85,7 @@ def sorted_by(plan: FeaturePlan) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*plan.unit, *plan.spec.id_columns, COMMIT)))
 
 
-def empty_table(
-    store: MetadataStore, plan: FeaturePlan, samples: DataFrame | None = None
-) -> LazyFrame:
+def empty_table(store: BaseStore, plan: FeaturePlan, samples: DataFrame | None = None) -> LazyFrame:
     """A table without rows, for a feature never written; id types as its samples or parents."""
     types = id_types_of_parents(store, plan) | ({} if samples is None else dict(samples.schema))
     columns = {
@@ -97,7 +95,7 @@ def empty_table(
     return nw.from_native(pl.LazyFrame(schema=columns))
 
 
-def id_types_of_parents(store: MetadataStore, plan: FeaturePlan) -> dict[str, nw.dtypes.DType]:
+def id_types_of_parents(store: BaseStore, plan: FeaturePlan) -> dict[str, nw.dtypes.DType]:
     """The types of id columns that the parents' tables tell, or those of their own parents."""
     types: dict[str, nw.dtypes.DType] = {}
     for edge in plan.edges:
@@ -109,7 +107,7 @@ def id_types_of_parents(store: MetadataStore, plan: FeaturePlan) -> dict[str, nw
     return types
 
 
-def check_id_types(store: MetadataStore, plan: FeaturePlan, rows: DataFrame) -> None:
+def check_id_types(store: BaseStore, plan: FeaturePlan, rows: DataFrame) -> None:
     """Refuse ids that could not be compared with what is stored of the feature or its parents.
 
     Raises:

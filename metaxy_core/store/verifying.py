@@ -29,7 +29,7 @@ from metaxy_core.store.reading import complete
 from metaxy_core.versioning.provenance import with_total
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 _EXAMPLES = 3
 _ALWAYS = (COMMIT, WRITE_ID, OPEN, FEATURE_VERSION, SNAPSHOT_VERSION, CREATED_AT)
@@ -56,7 +56,7 @@ class Finding:
         return f"{self.feature}: {self.rule}: {self.rows} ({shown})"
 
 
-def verify(store: MetadataStore, plan: FeaturePlan) -> list[Finding]:
+def verify(store: BaseStore, plan: FeaturePlan) -> list[Finding]:
     """Check the rows of a feature in this very store; none for a feature that was never written.
 
     Raises:
@@ -71,7 +71,7 @@ def verify(store: MetadataStore, plan: FeaturePlan) -> list[Finding]:
 
 
 def _broken(
-    store: MetadataStore, plan: FeaturePlan, table: LazyFrame
+    store: BaseStore, plan: FeaturePlan, table: LazyFrame
 ) -> Iterator[tuple[str, LazyFrame]]:
     ids, unit = list(plan.spec.id_columns), list(plan.unit)
     closed = table.filter(~nw.col(OPEN))

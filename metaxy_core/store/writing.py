@@ -39,13 +39,13 @@ from metaxy_core.store.tables import check_id_types, sorted_by
 from metaxy_core.versioning.provenance import with_overrides, with_root_provenance, with_total
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 _DIALECT = PolarsDialect()
 
 
 def write(
-    store: MetadataStore,
+    store: BaseStore,
     writes: Sequence[Write],
     materialization_id: str | None,
     write_id: str,
@@ -105,7 +105,7 @@ def with_versions(plan: FeaturePlan, frame: DataFrame, scheme: HashScheme) -> Da
 
 
 def stamp(
-    store: MetadataStore,
+    store: BaseStore,
     plan: FeaturePlan,
     frame: DataFrame,
     materialization_id: str | None,
@@ -127,7 +127,7 @@ def stamp(
 
 
 def _prepared(
-    store: MetadataStore, one: Write, materialization_id: str | None, write_id: str
+    store: BaseStore, one: Write, materialization_id: str | None, write_id: str
 ) -> DataFrame:
     plan = one.plan
     rows = accept(plan, one.rows, store.scheme, on_duplicate=one.on_duplicate)
@@ -155,7 +155,7 @@ def _prepared(
     return frame
 
 
-def _is_stored(store: MetadataStore, plan: FeaturePlan, write_id: str) -> bool:
+def _is_stored(store: BaseStore, plan: FeaturePlan, write_id: str) -> bool:
     """Whether a retried write got through the first time."""
     table = store.backend.scan(plan.key.to_table())
     if table is None:
