@@ -70,7 +70,8 @@ def clickhouse(chdb_folder: Path) -> Iterator[Open]:
     given: dict[str, Any] = {"interface": "chdb", "path": str(where["path"])}
     if dsn := os.environ.get("METAXY_TEST_CLICKHOUSE"):
         where = read_dsn(dsn)
-        given = where | {"password": where["password"].get_secret_value()}
+        secret = where.get("password")
+        given = where | ({"password": secret.get_secret_value()} if secret else {})
     with closing(clickhouse_connect.get_client(**given)) as client:
         made = []
 

@@ -25,7 +25,7 @@ import tenacity
 from clickhouse_connect.driver.exceptions import Error, OperationalError
 from pydantic import SecretStr
 
-from metaxy_core.backends.base import Capability, Gap, Mode, T, never
+from metaxy_core.backends.base import Capability, Gap, Mode, T, never, notyet
 from metaxy_core.backends.clickhouse_sql import DIALECT, SQL, ClickHouseTypes, Connection
 from metaxy_core.backends.sql import HELD, SqlBackend, to_arrow
 from metaxy_core.columns import COMMIT, FEATURE_VERSION, MATERIALIZATION_ID, OPEN, SNAPSHOT_VERSION
@@ -61,6 +61,7 @@ _NEVER_NULL = (COMMIT, OPEN)
 _REPEATED = (FEATURE_VERSION, MATERIALIZATION_ID, SNAPSHOT_VERSION)
 _REFUSED = {192, 193, 194, 497, 516}
 _NO_DATABASE = 81
+_READ_ONLY = 164
 _OTHER_FOLDER = "already initialized with path"
 _OTHER_PROCESS = "Error initializing EmbeddedServer: . (BAD_ARGUMENTS)"
 _DSN = re.compile(
@@ -95,8 +96,8 @@ class ClickHouseBackend(SqlBackend):
     unstorable = (nw.List, nw.Struct)
     gaps: Mapping[Capability, Gap] = {
         "atomic commits": never("there are no transactions: each table is atomic for itself"),
-        "lists": never("an array cannot be NULL: a missing list would come back empty"),
-        "structs": never("a tuple cannot be NULL: a missing struct would come back filled"),
+        "lists": notyet("an array cannot be NULL: a missing list would come back as an empty one"),
+        "structs": notyet("a tuple that can be NULL is an experiment of ClickHouse 26"),
     }
 
     def __init__(
@@ -355,6 +356,11 @@ class ClickHouseBackend(SqlBackend):
             made = "Write to the store first." if self.path else "Create it first."
             advice = f"there is no database {self.database!r}. {made}"
             return StoreUnavailableError(uri, "missing", advice)
+        if error.code == _READ_ONLY or "readonly" in text:
+            advice = (
+                f"the profile of {self.user!r} may not change settings (readonly = 1). ({text})"
+            )
+            return StoreUnavailableError(uri, "read-only", advice)
         if error.code in _REFUSED:
             advice = f"the server refuses {self.user!r}: no such user, another password or right."
             return StoreUnavailableError(uri, "unreachable", advice)

@@ -30,6 +30,7 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         lose_answers: how many INSERTs it carries out and then hangs up without an answer.
+        read_only: whether its users may change nothing, settings included.
     """
 
     daemon_threads = True
@@ -39,13 +40,14 @@ class Server(ThreadingHTTPServer):
         self.folder, self.lock = folder, threading.Lock()
         self.sessions: dict[str, chdb.Connection] = {}
         self.seen: list[tuple[str, dict[str, str]]] = []
-        self.lose_answers = 0
+        self.lose_answers, self.read_only = 0, False
 
     def answer(self, params: dict[str, str], body: bytes) -> bytes:
         """Run one statement in its session."""
         session = params.get("session_id", "")
         if session not in self.sessions:
             self.sessions[session] = chdb.connect(str(self.folder))
+            self.sessions[session].query(f"SET readonly = {self.read_only:d}")
         engine = self.sessions[session]
         settings = {
             name: value

@@ -266,6 +266,15 @@ def test_a_server_that_cannot_be_used_is_a_typed_error(on_server, wrong, reason,
 
 
 @in_process
+def test_a_user_that_may_not_change_settings_is_a_typed_error(on_server, server):
+    server.read_only = True
+    with pytest.raises(StoreUnavailableError, match="may not change settings") as error:
+        with on_server().open("r"):
+            pass
+    assert error.value.reason == "read-only"
+
+
+@in_process
 def test_a_folder_that_cannot_be_opened_is_a_typed_error(clickhouse, tmp_path):
     store = ClickHouseMetadataStore(path=tmp_path / "none", graph=FEATURES)
     with pytest.raises(StoreUnavailableError, match="no such folder") as error:
