@@ -82,6 +82,14 @@ def test_one_write_is_one_part_whatever_its_chunks(clickhouse):
         assert parts == [(5000,)]
 
 
+def test_equal_rows_written_twice_are_stored_twice(clickhouse):
+    with clickhouse(FEATURES) as store:
+        for _ in range(2):
+            rows_again = lazy(pl.DataFrame({"id": ["x"]}))
+            store.backend.commit(lambda _, rows=rows_again: store.backend.append("t", rows))
+        assert store.backend.fetch("SELECT id FROM t") == [("x",), ("x",)]
+
+
 def test_a_commit_that_fails_sends_nothing(clickhouse):
     with clickhouse(FEATURES) as store:
 
