@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from metaxy_core.store.buffered import BufferedMetadataWriter
     from metaxy_core.store.fingerprint import Fingerprint
     from metaxy_core.store.stores import (
+        ClickHouseMetadataStore,
         DeltaMetadataStore,
         DuckDBMetadataStore,
         DuckLakeMetadataStore,
@@ -69,6 +70,7 @@ __all__ = [
     "STATUS",
     "BufferedMetadataWriter",
     "Change",
+    "ClickHouseMetadataStore",
     "DefinitionError",
     "DeltaMetadataStore",
     "DuckDBMetadataStore",
@@ -122,6 +124,7 @@ __all__ = [
 _AT_FIRST_USE = {
     "BufferedMetadataWriter": "metaxy_core.store.buffered",
     "Change": "metaxy_core.diff",
+    "ClickHouseMetadataStore": "metaxy_core.store.stores",
     "DeltaMetadataStore": "metaxy_core.store.stores",
     "DuckLakeMetadataStore": "metaxy_core.store.stores",
     "IbisMetadataStore": "metaxy_core.store.stores",
