@@ -162,7 +162,7 @@ class SqlBackend:
         names = [name_of(frame) for frame in uses]
         text, known = self._texts.get(key, ("", []))
         if not text:
-            text, known = str(self.connection.compile(build().to_native())), names
+            text, known = self.compile(build()), names
             if key is not None:
                 while len(self._texts) >= _MOST_TEXTS:
                     del self._texts[next(iter(self._texts))]
@@ -206,6 +206,10 @@ class SqlBackend:
         """Run a query and fetch all its rows."""
         with self.connection._safe_raw_sql(query) as cursor:
             return list(cursor.fetchall())
+
+    def compile(self, frame: LazyFrame) -> str:
+        """The text of a query."""
+        return str(self.connection.compile(frame.to_native()))
 
     def keep(self, query: str) -> LazyFrame:
         """Compute a query into a temporary table."""
