@@ -6,6 +6,7 @@ Opening waits for the lock, bounded and with jitter. Extensions are never downlo
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,8 @@ from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, builtin, join_sor
 from metaxy_core.hashing import HashAlgorithm
 
 MEMORY = ":memory:"
+# Ibis keeps its options for the whole process.
+_COMPILING = threading.Lock()
 _SEQUENCE = "metaxy_commit_order"
 OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 _CORRUPT = ("not a valid DuckDB", "Corrupt", "checksum", "Checksum", "Could not read enough bytes")
@@ -123,6 +126,16 @@ class DuckDBBackend(SqlBackend):
             "WHERE table_schema = 'main' AND table_type = 'BASE TABLE' ORDER BY 1"
         )
         return [name for (name,) in found]
+
+    def compile(self, expression: ibis.Table) -> str:
+        """See `SqlBackend.compile`: Ibis does not merge nested selects, DuckDB does, and faster."""
+        options = ibis.options.sql
+        with _COMPILING:
+            asked, options.fuse_selects = options.fuse_selects, False
+            try:
+                return super().compile(expression)
+            finally:
+                options.fuse_selects = asked
 
     def shape(self) -> Hashable:
         """See `Backend.shape`."""

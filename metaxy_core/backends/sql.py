@@ -182,7 +182,7 @@ class SqlBackend:
         known = self._texts.get(key)
         if known is None:
             expression = build().to_native()
-            text = str(self.connection.compile(expression))
+            text = self.compile(expression)
             known = Compiled(text, expression.schema(), tuple(names))
             if key is not None:
                 while len(self._texts) >= _MOST_TEXTS:
@@ -237,6 +237,10 @@ class SqlBackend:
         """A table as an Ibis expression; the database is not asked."""
         node: Any = ops.DatabaseTable(name=table, schema=schema, source=self.connection)
         return cast("ibis.Table", node.to_expr())
+
+    def compile(self, expression: ibis.Table) -> str:
+        """The text of a query."""
+        return str(self.connection.compile(expression))
 
     def keep(self, query: str, schema: ibis.Schema) -> LazyFrame:
         """Compute a query that gives these columns into a temporary table."""
