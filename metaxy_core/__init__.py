@@ -52,8 +52,13 @@ if TYPE_CHECKING:
     from metaxy_core.store.fingerprint import Fingerprint
     from metaxy_core.store.stores import (
         ClickHouseMetadataStore,
+        DeltaMetadataStore,
         DuckDBMetadataStore,
+        DuckLakeMetadataStore,
+        IbisMetadataStore,
+        IcebergMetadataStore,
         InMemoryMetadataStore,
+        LanceDBMetadataStore,
     )
 
 __all__ = [
@@ -67,7 +72,9 @@ __all__ = [
     "Change",
     "ClickHouseMetadataStore",
     "DefinitionError",
+    "DeltaMetadataStore",
     "DuckDBMetadataStore",
+    "DuckLakeMetadataStore",
     "EdgePlan",
     "Feature",
     "FeatureDep",
@@ -89,8 +96,11 @@ __all__ = [
     "HashAlgorithm",
     "HashScheme",
     "HashSchemeMismatchError",
+    "IbisMetadataStore",
+    "IcebergMetadataStore",
     "InMemoryMetadataStore",
     "Increment",
+    "LanceDBMetadataStore",
     "LazyIncrement",
     "LineageKind",
     "LineageRelationship",
@@ -115,6 +125,11 @@ _AT_FIRST_USE = {
     "BufferedMetadataWriter": "metaxy_core.store.buffered",
     "Change": "metaxy_core.diff",
     "ClickHouseMetadataStore": "metaxy_core.store.stores",
+    "DeltaMetadataStore": "metaxy_core.store.stores",
+    "DuckLakeMetadataStore": "metaxy_core.store.stores",
+    "IbisMetadataStore": "metaxy_core.store.stores",
+    "IcebergMetadataStore": "metaxy_core.store.stores",
+    "LanceDBMetadataStore": "metaxy_core.store.stores",
     "DuckDBMetadataStore": "metaxy_core.store.stores",
     "FeatureDiff": "metaxy_core.diff",
     "Fingerprint": "metaxy_core.store.fingerprint",

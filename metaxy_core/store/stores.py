@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import import_module
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +74,13 @@ class ClickHouseMetadataStore(MetadataStore):
         retry_timeout: float = 60.0,
         **options: Any,
     ) -> None:
-        backends = _extra("ClickHouseMetadataStore", "clickhouse")
+        with needing("ClickHouseMetadataStore", "clickhouse"):
+            from metaxy_core.backends.clickhouse import ClickHouseBackend, read_dsn
         named = {"host": host, "port": port, "user": user, "password": password}
         named |= {"database": database, "secure": secure}
         said = {name: value for name, value in named.items() if value is not None}
-        backend = backends.ClickHouseBackend(
-            **(backends.read_dsn(dsn) if dsn else {}) | said,
+        backend = ClickHouseBackend(
+            **(read_dsn(dsn) if dsn else {}) | said,
             path=path,
             settings=settings,
             client=client,
@@ -96,9 +97,113 @@ class InMemoryMetadataStore(MetadataStore):
         super().__init__(MemoryBackend(), **options)
 
 
-def _extra(store: str, extra: str) -> Any:
-    """The module of a backend whose packages an extra of the same name brings."""
+class DuckLakeMetadataStore(MetadataStore):
+    """A store in a DuckLake: Parquet files and a catalog, computed by DuckDB.
+
+    Args:
+        catalog: a DuckDB file, `sqlite:PATH`, or `postgres:dbname=... host=...`.
+        data_path: the folder of the Parquet files, or its address; by default beside the catalog.
+        lock_timeout: seconds to wait for other processes to let go of the catalog.
+        options: as `MetadataStore`.
+    """
+
+    def __init__(
+        self,
+        catalog: str | Path,
+        *,
+        data_path: str | Path | None = None,
+        lock_timeout: float = 60.0,
+        config: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        from metaxy_core.backends.ducklake import DuckLakeBackend
+
+        backend = DuckLakeBackend(
+            catalog, data_path=data_path, lock_timeout=lock_timeout, config=config
+        )
+        super().__init__(backend, **options)
+
+
+class DeltaMetadataStore(MetadataStore):
+    """A store in Delta Lake tables, one per feature, computed by Polars; see `DeltaBackend`.
+
+    Args:
+        uri: the folder of the tables, or its address.
+        storage_options: credentials and settings of an object store.
+        options: as `MetadataStore`.
+    """
+
+    def __init__(
+        self, uri: str | Path, *, storage_options: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
+        with needing("DeltaMetadataStore", "delta"):
+            from metaxy_core.backends.delta import DeltaBackend
+        super().__init__(DeltaBackend(uri, storage_options=storage_options), **options)
+
+
+class IcebergMetadataStore(MetadataStore):
+    """A store in Iceberg tables, one per feature, computed by Polars; see `IcebergBackend`.
+
+    Args:
+        warehouse: the folder of the tables, or its address.
+        catalog: PyIceberg's properties of a catalog; by default one in SQLite in the warehouse.
+        namespace: where in the catalog the tables are.
+        options: as `MetadataStore`.
+    """
+
+    def __init__(
+        self,
+        warehouse: str | Path,
+        *,
+        catalog: Mapping[str, str] | None = None,
+        namespace: str = "metaxy",
+        **options: Any,
+    ) -> None:
+        with needing("IcebergMetadataStore", "iceberg"):
+            from metaxy_core.backends.iceberg import IcebergBackend
+        backend = IcebergBackend(warehouse, catalog=catalog, namespace=namespace)
+        super().__init__(backend, **options)
+
+
+class LanceDBMetadataStore(MetadataStore):
+    """A store in LanceDB tables, one per feature, computed by Polars; see `LanceDBBackend`.
+
+    Args:
+        uri: the folder of the tables, or its address.
+        storage_options: credentials and settings of an object store.
+        options: as `MetadataStore`.
+    """
+
+    def __init__(
+        self, uri: str | Path, *, storage_options: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
+        with needing("LanceDBMetadataStore", "lancedb"):
+            from metaxy_core.backends.lancedb import LanceDBBackend
+        super().__init__(LanceDBBackend(uri, storage_options=storage_options), **options)
+
+
+class IbisMetadataStore(MetadataStore):
+    """A store in any other database that Ibis speaks to; see `ConnectionBackend`.
+
+    Args:
+        connection: an open Ibis connection, or a function that makes one (such a store pickles).
+        functions: what its engine calls our functions; known for BigQuery, Databricks, DuckDB,
+            PySpark, Snowflake and Trino.
+        options: as `MetadataStore`.
+    """
+
+    def __init__(self, connection: Any, *, functions: Any = None, **options: Any) -> None:
+        from metaxy_core.backends.connection import ConnectionBackend
+
+        super().__init__(ConnectionBackend(connection, functions=functions), **options)
+
+
+@contextmanager
+def needing(store: str, extra: str) -> Iterator[None]:
+    """Say which extra to install where a store's packages are not there."""
     try:
-        return import_module(f"metaxy_core.backends.{extra}")
+        yield
     except ModuleNotFoundError as error:
-        raise MissingExtraError(store, str(error.name), extra) from error
+        if error.name is None or error.name.startswith("metaxy_core"):
+            raise
+        raise MissingExtraError(store, error.name, extra) from error
