@@ -17,7 +17,12 @@ import pytest
 
 from metaxy_core import ClickHouseMetadataStore
 from metaxy_core.backends.clickhouse import read_dsn
-from metaxy_core.errors import ConfigError, MetadataSchemaError, StoreUnavailableError
+from metaxy_core.errors import (
+    ConfigError,
+    MetadataSchemaError,
+    NotStoredError,
+    StoreUnavailableError,
+)
 from tests.backends.clickhouse_server import PASSWORD, USER, serving
 from tests.builders import edge, expansion, feature, graph, rows, said, settle
 
@@ -103,6 +108,28 @@ def test_a_commit_that_fails_sends_nothing(clickhouse):
         assert store.backend.scan("t") is None
         store.backend.commit(list)
         assert store.backend.scan("t") is None
+
+
+def test_a_write_of_several_features_cut_off_between_them_is_finished_later(
+    clickhouse, monkeypatch, tmp_path
+):
+    wanted = {"a": rows({"id": ["x"]}), "other": rows({"id": ["y"]})}
+    with clickhouse(graph(feature("a"), feature("other")), spool_dir=tmp_path) as store:
+        insert = store.backend.insert
+
+        def cut_off(table, block):
+            if table == "other":
+                raise OSError("connection lost")
+            insert(table, block)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(store.backend, "insert", cut_off)
+            with pytest.raises(NotStoredError):
+                store.write_multi(wanted, write_id="job:1")
+        for _ in range(2):
+            store.write_multi(wanted, write_id="job:1")
+        for key in wanted:
+            assert store.backend.fetch(f"SELECT count() FROM {key}") == [(1,)]
 
 
 def test_commit_numbers_ascend_and_leave_room_for_the_preferred_version(clickhouse):
