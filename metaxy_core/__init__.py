@@ -6,7 +6,7 @@ Declarations are imported at once; stores, which bring engines with them, at the
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from metaxy_core.aliases import NAMES
+from metaxy_core.aliases import CONFIG, NAMES
 from metaxy_core.ambient import active_graph, use_graph
 from metaxy_core.columns import (
     DATA_VERSION_BY_FIELD,
@@ -162,4 +162,6 @@ def __getattr__(name: str) -> Any:
     if name in _RENAMED:
         module, attribute = _RENAMED[name]
         return getattr(import_module(module), attribute)
+    if name.endswith(f"MetadataStore{CONFIG}"):
+        return __getattr__(name.removesuffix(CONFIG)).config_model()
     raise AttributeError(f"module 'metaxy_core' has no attribute {name!r}")

@@ -12,6 +12,7 @@ from metaxy_core.backends.base import Capability, Gap, never
 
 BACKENDS: Final = {
     "DuckDB": ("duckdb", "DuckDBBackend"),
+    "ClickHouse": ("clickhouse", "ClickHouseBackend"),
     "DuckLake": ("ducklake", "DuckLakeBackend"),
     "Delta Lake": ("delta", "DeltaBackend"),
     "Iceberg": ("iceberg", "IcebergBackend"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +74,12 @@ class ClickHouseMetadataStore(MetadataStore):
         retry_timeout: float = 60.0,
         **options: Any,
     ) -> None:
-        with needing("ClickHouseMetadataStore", "clickhouse"):
-            from metaxy_core.backends.clickhouse import ClickHouseBackend, read_dsn
+        backends = _extra("ClickHouseMetadataStore", "clickhouse")
         named = {"host": host, "port": port, "user": user, "password": password}
         named |= {"database": database, "secure": secure}
         said = {name: value for name, value in named.items() if value is not None}
-        backend = ClickHouseBackend(
-            **(read_dsn(dsn) if dsn else {}) | said,
+        backend = backends.ClickHouseBackend(
+            **(backends.read_dsn(dsn) if dsn else {}) | said,
             path=path,
             settings=settings,
             client=client,
@@ -136,9 +135,8 @@ class DeltaMetadataStore(MetadataStore):
     def __init__(
         self, uri: str | Path, *, storage_options: Mapping[str, str] | None = None, **options: Any
     ) -> None:
-        with needing("DeltaMetadataStore", "delta"):
-            from metaxy_core.backends.delta import DeltaBackend
-        super().__init__(DeltaBackend(uri, storage_options=storage_options), **options)
+        backends = _extra("DeltaMetadataStore", "delta")
+        super().__init__(backends.DeltaBackend(uri, storage_options=storage_options), **options)
 
 
 class IcebergMetadataStore(MetadataStore):
@@ -159,9 +157,8 @@ class IcebergMetadataStore(MetadataStore):
         namespace: str = "metaxy",
         **options: Any,
     ) -> None:
-        with needing("IcebergMetadataStore", "iceberg"):
-            from metaxy_core.backends.iceberg import IcebergBackend
-        backend = IcebergBackend(warehouse, catalog=catalog, namespace=namespace)
+        backends = _extra("IcebergMetadataStore", "iceberg")
+        backend = backends.IcebergBackend(warehouse, catalog=catalog, namespace=namespace)
         super().__init__(backend, **options)
 
 
@@ -177,9 +174,8 @@ class LanceDBMetadataStore(MetadataStore):
     def __init__(
         self, uri: str | Path, *, storage_options: Mapping[str, str] | None = None, **options: Any
     ) -> None:
-        with needing("LanceDBMetadataStore", "lancedb"):
-            from metaxy_core.backends.lancedb import LanceDBBackend
-        super().__init__(LanceDBBackend(uri, storage_options=storage_options), **options)
+        backends = _extra("LanceDBMetadataStore", "lancedb")
+        super().__init__(backends.LanceDBBackend(uri, storage_options=storage_options), **options)
 
 
 class IbisMetadataStore(MetadataStore):
@@ -198,12 +194,9 @@ class IbisMetadataStore(MetadataStore):
         super().__init__(ConnectionBackend(connection, functions=functions), **options)
 
 
-@contextmanager
-def needing(store: str, extra: str) -> Iterator[None]:
-    """Say which extra to install where a store's packages are not there."""
+def _extra(store: str, extra: str) -> Any:
+    """The module of a backend whose packages an extra of the same name brings."""
     try:
-        yield
+        return import_module(f"metaxy_core.backends.{extra}")
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("metaxy_core"):
-            raise
-        raise MissingExtraError(store, error.name, extra) from error
+        raise MissingExtraError(store, str(error.name), extra) from error
