@@ -22,7 +22,7 @@ import narwhals as nw
 import pyarrow as pa
 import sqlglot as sg
 import tenacity
-from clickhouse_connect.driver.exceptions import Error, OperationalError
+from clickhouse_connect.driver.exceptions import Error, OperationalError, ProgrammingError
 from pydantic import SecretStr
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never, notyet
@@ -68,8 +68,9 @@ _DSN = re.compile(
     r"(?P<scheme>clickhouses?|https?)://"
     r"(?:(?P<user>[^:@/?#]*)(?::(?P<password>[^@/?#]*))?@)?"
     r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:@/?#\[\]]+)(?::(?P<port>\d{1,5}))?"
-    r"(?:/(?P<database>[^/?#]*))?(?:\?(?P<query>[^#]*))?"
+    r"(?:/(?P<database>[^@/?#]*))?(?:\?(?P<query>[^@#]*))?"
 )
+_PARAMETERS = ("user", "password", "database")
 _PASSING = {159, 209, 210, 319, 373}
 """Errors of the moment: a timeout, the network, an insert of unknown outcome, a busy session."""
 
@@ -156,12 +157,14 @@ class ClickHouseBackend(SqlBackend):
 
     def numbers(self, count: int) -> Sequence[int]:
         """See `SqlBackend.numbers`: Snowflake ids, of the server's clock."""
-        taken = self.fetch(f"SELECT generateSnowflakeID() FROM numbers({count:d})")  # noqa: S608  # a number
+        taken = self._client.query(
+            "SELECT generateSnowflakeID() FROM numbers({count:UInt32})", parameters={"count": count}
+        ).result_rows
         return sorted(number - _EPOCH for (number,) in taken)
 
     def append(self, table: str, rows: LazyFrame, key: Sequence[str] = ()) -> int:
         """See `Backend.append`."""
-        arrow = to_arrow(rows)
+        arrow = _plain(to_arrow(rows))
         self._appended.append((table, arrow, key))
         return int(arrow.num_rows)
 
@@ -201,7 +204,7 @@ class ClickHouseBackend(SqlBackend):
         """See `Backend.load`: a temporary table, another one at each try, as it knows no tokens."""
         if frame.implementation.is_ibis() and frame.to_native().get_backend() is self.connection:
             return frame
-        arrow = to_arrow(frame)
+        arrow = _plain(to_arrow(frame))
         schema = ibis.Schema.from_pyarrow(arrow.schema)
 
         def loaded() -> str:
@@ -356,7 +359,8 @@ class ClickHouseBackend(SqlBackend):
             made = "Write to the store first." if self.path else "Create it first."
             advice = f"there is no database {self.database!r}. {made}"
             return StoreUnavailableError(uri, "missing", advice)
-        if error.code == _READ_ONLY or "readonly" in text:
+        if error.code == _READ_ONLY or (isinstance(error, ProgrammingError) and not self.path):
+            # The driver itself refuses to send a setting that the server would.
             advice = (
                 f"the profile of {self.user!r} may not change settings (readonly = 1). ({text})"
             )
@@ -371,6 +375,15 @@ class ClickHouseBackend(SqlBackend):
             advice = "another process has the folder open. Close it there."
             return StoreUnavailableError(uri, "locked", advice)
         return StoreUnavailableError(uri, "unreachable", text)
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Categories as texts: a file of Arrow has one dictionary for all its batches."""
+    for position, field in enumerate(rows.schema):
+        if pa.types.is_dictionary(field.type):
+            texts = rows.column(position).cast(pa.large_string())
+            rows = rows.set_column(position, field.name, texts)
+    return rows
 
 
 def _type(kind: str, comment: str) -> dt.DataType:
@@ -391,18 +404,15 @@ def read_dsn(dsn: SecretStr | str) -> dict[str, Any]:
             "clickhouse://user:password@host:8123/database, or clickhouses:// for TLS; write "
             "reserved characters such as '/' or '@' in a password with percent signs."
         )
-    said: dict[str, Any] = {
-        name: unquote(value) for name, value in found.groupdict().items() if value
-    }
-    said["secure"] = said.pop("scheme") in ("clickhouses", "https")
-    said["host"] = said["host"].strip("[]")
-    if "port" in said:
-        said["port"] = int(said["port"])
-    for name, value in parse_qsl(said.pop("query", ""), keep_blank_values=True):
-        if name not in ("secure", "user", "password", "database"):
+    said: dict[str, Any] = {name: unquote(found[name]) for name in _PARAMETERS if found[name]}
+    said |= {"host": found["host"].strip("[]"), "secure": found["scheme"][-1] == "s"}
+    if found["port"]:
+        said["port"] = int(found["port"])
+    for name, value in parse_qsl(found["query"] or "", keep_blank_values=True):
+        if name not in (*_PARAMETERS, "secure"):
             raise ConfigError(
-                f"The DSN of a ClickHouse store has a parameter {name!r}, which is not one of: "
-                "secure, user, password, database. Give settings= or client= instead."
+                "The DSN of a ClickHouse store has a parameter that is not one of: secure, "
+                f"{', '.join(_PARAMETERS)}. Give settings= or client= instead."
             )
         said[name] = value.lower() in ("1", "true", "yes") if name == "secure" else value
     if "password" in said:

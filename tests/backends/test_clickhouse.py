@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import multiprocessing
 import os
 import pickle
 import re
@@ -16,7 +17,12 @@ import pytest
 
 from metaxy_core import ClickHouseMetadataStore
 from metaxy_core.backends.clickhouse import read_dsn
-from metaxy_core.errors import ConfigError, MetadataSchemaError, StoreUnavailableError
+from metaxy_core.errors import (
+    ConfigError,
+    MetadataSchemaError,
+    NotStoredError,
+    StoreUnavailableError,
+)
 from tests.backends.clickhouse_server import PASSWORD, USER, serving
 from tests.builders import edge, expansion, feature, graph, rows, said, settle
 
@@ -104,6 +110,28 @@ def test_a_commit_that_fails_sends_nothing(clickhouse):
         assert store.backend.scan("t") is None
 
 
+def test_a_write_of_several_features_cut_off_between_them_is_finished_later(
+    clickhouse, monkeypatch, tmp_path
+):
+    wanted = {"a": rows({"id": ["x"]}), "other": rows({"id": ["y"]})}
+    with clickhouse(graph(feature("a"), feature("other")), spool_dir=tmp_path) as store:
+        insert = store.backend.insert
+
+        def cut_off(table, block):
+            if table == "other":
+                raise OSError("connection lost")
+            insert(table, block)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(store.backend, "insert", cut_off)
+            with pytest.raises(NotStoredError):
+                store.write_multi(wanted, write_id="job:1")
+        for _ in range(2):
+            store.write_multi(wanted, write_id="job:1")
+        for key in wanted:
+            assert store.backend.fetch(f"SELECT count() FROM {key}") == [(1,)]
+
+
 def test_commit_numbers_ascend_and_leave_room_for_the_preferred_version(clickhouse):
     store, numbers = clickhouse(FEATURES), []
     for _ in range(3):
@@ -178,6 +206,16 @@ def test_names_and_texts_that_are_sql_elsewhere_are_kept(clickhouse):
             column = nw.col(name)
             asked = [column == name, column.str.contains(name, literal=True)]
             assert len(store.read("a", filters=asked).collect("polars")) == 1
+
+
+def test_categories_are_kept_as_texts(clickhouse):
+    kinds = pl.Series(["u", None], dtype=pl.Enum(["u", "v"]))
+    with clickhouse(FEATURES) as store:
+        for version in "12":
+            made = rows({"id": ["x", "y"]}, version)
+            store.write("a", made.with_columns(one=kinds, other=kinds.cast(pl.Categorical)))
+        found = store.read("a").collect("polars").to_native().sort("id")
+        assert found.select("one", "other").rows() == [("u", "u"), (None, None)]
 
 
 def test_bytes_are_told_from_texts_in_tables_widened_and_joined(clickhouse):
@@ -256,16 +294,13 @@ def test_an_insert_of_unknown_outcome_is_stored_once(on_server, server):
         ({"port": 1, "connect_timeout": 1}, "unreachable", "127.0.0.1"),
         ({"host": "no-such-host.invalid", "connect_timeout": 1}, "unreachable", "no-such-host"),
         ({"port": 1, "secure": True, "connect_timeout": 1}, "unreachable", "clickhouses://"),
+        ({"client": {"http_proxy": f"http://me:{CANARY}@127.0.0.1:1"}}, "unreachable", "127.0.0.1"),
     ],
 )
 def test_a_server_that_cannot_be_used_is_a_typed_error(on_server, wrong, reason, says):
     for mode in ("r", "w"):
         with pytest.raises(StoreUnavailableError, match=says) as error:
-            with on_server(
-                **{"password": CANARY}
-                | ({"password": PASSWORD} if "database" in wrong else {})
-                | wrong
-            ).open(mode):
+            with on_server(**wrong).open(mode):
                 pass
         assert error.value.reason == reason
         told = "".join(traceback.format_exception(error.value))
@@ -303,6 +338,37 @@ def test_a_folder_that_cannot_be_opened_is_a_typed_error(clickhouse, tmp_path):
         assert first.is_open
 
 
+def _hold(path, started, done):
+    with ClickHouseMetadataStore(path=path, graph=FEATURES).open("w"):
+        started.set()
+        done.wait(60)
+
+
+def _reason(path, reasons):
+    try:
+        with ClickHouseMetadataStore(path=path, graph=FEATURES).open("w"):
+            reasons.put("none")
+    except StoreUnavailableError as error:
+        reasons.put(error.reason)
+
+
+@pytest.mark.slow
+def test_a_folder_that_another_process_has_open_is_locked(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    started, done, reasons = context.Event(), context.Event(), context.Queue()
+    holder = context.Process(target=_hold, args=(tmp_path / "engine", started, done))
+    holder.start()
+    assert started.wait(60)
+    try:
+        other = context.Process(target=_reason, args=(tmp_path / "engine", reasons))
+        other.start()
+        assert reasons.get(timeout=60) == "locked"
+        other.join()
+    finally:
+        done.set()
+        holder.join()
+
+
 @pytest.mark.parametrize(
     "dsn",
     [
@@ -331,6 +397,9 @@ def test_a_password_is_carried_and_never_shown(dsn):
         f"clickhouse://me:{CANARY}@db.example:port/videos",
         f"clickhouse://me:{CANARY}@[::1/videos",
         f"clickhouse://me:{CANARY}@db.example/videos?token={CANARY}",
+        f"clickhouse://me:1234/{CANARY}@db.example/videos",
+        f"clickhouse://me:1234?{CANARY}@db.example/videos",
+        f"clickhouse://me:1234?{CANARY}",
         f"postgres://me:{CANARY}@db.example/videos",
         CANARY,
     ],
