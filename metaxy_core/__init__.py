@@ -48,7 +48,12 @@ if TYPE_CHECKING:
     from metaxy_core.render.svg import data_uri as svg_data_uri
     from metaxy_core.store import Increment, LazyIncrement, MetadataStore
     from metaxy_core.store.fingerprint import Fingerprint
-    from metaxy_core.store.stores import DuckDBMetadataStore, InMemoryMetadataStore
+    from metaxy_core.store.stores import (
+        DuckDBMetadataStore,
+        InMemoryMetadataStore,
+        PostgresMetadataStore,
+        SQLiteMetadataStore,
+    )
 
 __all__ = [
     "DATA_VERSION_BY_FIELD",
@@ -89,6 +94,8 @@ __all__ = [
     "MetadataSchemaError",
     "MetadataStore",
     "MetaxyError",
+    "PostgresMetadataStore",
+    "SQLiteMetadataStore",
     "Severity",
     "SpecialFieldDep",
     "StoreUnavailableError",
@@ -114,6 +121,8 @@ _AT_FIRST_USE = {
     "Increment": "metaxy_core.store",
     "LazyIncrement": "metaxy_core.store",
     "MetadataStore": "metaxy_core.store",
+    "PostgresMetadataStore": "metaxy_core.store.stores",
+    "SQLiteMetadataStore": "metaxy_core.store.stores",
     "Severity": "metaxy_core.diff",
     "neighbourhood": "metaxy_core.diff",
 }

@@ -13,6 +13,7 @@ MetaxyError
 ├── FilterError                         a filter text that is not in the language
 ├── StoreError
 │   ├── StoreNotOpenError
+│   ├── MissingExtraError               a package that this kind of store needs
 │   ├── StoreUnavailableError           the database cannot be opened: see `reason`
 │   ├── FeatureNotFoundError            no table in any store tried
 │   ├── MetadataSchemaError             rows that do not fit the feature
@@ -91,6 +92,20 @@ class StoreError(MetaxyError):
 
 class StoreNotOpenError(StoreError):
     """A store was used outside `with store:`."""
+
+
+class MissingExtraError(StoreError, ImportError):
+    """A kind of store needs a package that is not installed.
+
+    Attributes:
+        extra: the extra of this distribution that brings it.
+    """
+
+    def __init__(self, store: str, extra: str, package: str | None) -> None:
+        self.extra = extra
+        super().__init__(
+            f"{store} needs the package {package!r}: pip install 'metaxy-dagster[{extra}]'."
+        )
 
 
 class StoreUnavailableError(StoreError):

@@ -8,20 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
 import pyarrow as pa
 import sqlglot as sg
 
 from metaxy_core.backends.base import Capability, Gap, Mode, to_polars
 from metaxy_core.errors import StoreNotOpenError
-from metaxy_core.frames.dialect import LazyFrame, lazy
+from metaxy_core.frames.dialect import DataFrame, LazyFrame, lazy
 from metaxy_core.frames.ibis import IbisDialect
 
 T = TypeVar("T")
 _MOST_TEXTS = 256
 _HELD = "metaxy_held_"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A query, the columns it gives, and the held tables that it was compiled with."""
+
+    text: str
+    schema: ibis.Schema
+    uses: tuple[str, ...]
 
 
 class SqlBackend:
@@ -40,7 +52,7 @@ class SqlBackend:
         self._ibis: Any = None
         self._holding = 0
         self._held: set[str] = set()
-        self._texts: dict[Hashable, tuple[str, list[str]]] = {}
+        self._texts: dict[Hashable, Compiled] = {}
 
     # -- what a system says ----------------------------------------------------------------------
 
@@ -71,6 +83,10 @@ class SqlBackend:
         """See `Backend.describe`."""
         raise NotImplementedError
 
+    def refusal(self, rows: DataFrame) -> str | None:
+        """See `Backend.refusal`."""
+        return None
+
     # -- the contract ----------------------------------------------------------------------------
 
     @contextmanager
@@ -83,8 +99,7 @@ class SqlBackend:
                     self.prepare()
                 yield
             finally:
-                for name in list(self._held):
-                    self._drop_held(name)
+                self.forget()
                 self._ibis = None
 
     def tables(self) -> Sequence[str]:
@@ -93,7 +108,8 @@ class SqlBackend:
 
     def scan(self, table: str) -> LazyFrame | None:
         """See `Backend.scan`."""
-        return lazy(self.connection.table(table)) if table in self.tables() else None
+        schema = self.columns(table)
+        return None if schema is None else lazy(self.named(table, schema))
 
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
         """See `Backend.commit`."""
@@ -103,23 +119,24 @@ class SqlBackend:
     def append(self, table: str, rows: LazyFrame) -> int:
         """See `Backend.append`; Arrow goes straight into the engine."""
         arrow = to_arrow(rows)
-        schema = ibis.Schema.from_pyarrow(arrow.schema)
-        if table not in self.tables():
+        schema, known = ibis.Schema.from_pyarrow(arrow.schema), self.columns(table)
+        if known is None:
             self.create(table, schema)
         else:
-            known = self.connection.table(table).schema()
             for name, dtype in schema.items():
                 if name not in known:
-                    kind = self.connection.compiler.type_mapper.to_string(dtype)
-                    self.run(
-                        f"ALTER TABLE {self.quoted(table)} ADD COLUMN {self.quoted(name)} {kind}"
-                    )
+                    self.add(table, name, dtype)
         self.insert(table, arrow)
         return int(arrow.num_rows)
 
-    def create(self, table: str, schema: ibis.Schema) -> None:
+    def create(self, table: str, schema: ibis.Schema, *, temporary: bool = False) -> None:
         """Create a table of an Ibis schema."""
-        self.connection.create_table(table, schema=schema)
+        self.connection.create_table(table, schema=schema, temp=temporary)
+
+    def add(self, table: str, column: str, dtype: Any) -> None:
+        """Add a column of an Ibis type to a table."""
+        kind = self.connection.compiler.type_mapper.to_string(dtype)
+        self.run(f"ALTER TABLE {self.quoted(table)} ADD COLUMN {self.quoted(column)} {kind}")
 
     def delete(self, table: str, ids: LazyFrame) -> int:
         """See `Backend.delete`."""
@@ -146,10 +163,10 @@ class SqlBackend:
         arrow = to_arrow(frame)
         name = self._new_name()
         schema = ibis.Schema.from_pyarrow(arrow.schema)
-        self.connection.create_table(name, schema=schema, temp=True)
+        self.create(name, schema, temporary=True)
         self._held.add(name)
         self.insert(name, arrow)
-        return self.held(name)
+        return lazy(self.named(name, schema))
 
     def hold(
         self,
@@ -159,16 +176,19 @@ class SqlBackend:
     ) -> LazyFrame:
         """See `Backend.hold`: a temporary table; queries are compiled once per key."""
         names = [name_of(frame) for frame in uses]
-        text, known = self._texts.get(key, ("", []))
-        if not text:
-            text, known = str(self.connection.compile(build().to_native())), names
+        known = self._texts.get(key)
+        if known is None:
+            expression = build().to_native()
+            text = str(self.connection.compile(expression))
+            known = Compiled(text, expression.schema(), tuple(names))
             if key is not None:
                 while len(self._texts) >= _MOST_TEXTS:
                     del self._texts[next(iter(self._texts))]
-                self._texts[key] = text, known
-        for old, new in zip(known, names, strict=True):
+                self._texts[key] = known
+        text = known.text
+        for old, new in zip(known.uses, names, strict=True):
             text = text.replace(old, new)
-        return self.keep(text)
+        return self.keep(text, known.schema)
 
     def release(self, frame: LazyFrame) -> None:
         """See `Backend.release`: drops the temporary table."""
@@ -177,7 +197,7 @@ class SqlBackend:
 
     def shape(self) -> Hashable:
         """See `Backend.shape`."""
-        return tuple((name, self.connection.table(name).schema()) for name in self.tables())
+        return tuple((name, self.columns(name)) for name in self.tables())
 
     # -- for subclasses --------------------------------------------------------------------------
 
@@ -206,16 +226,25 @@ class SqlBackend:
         with self.connection._safe_raw_sql(query) as cursor:
             return list(cursor.fetchall())
 
-    def keep(self, query: str) -> LazyFrame:
-        """Compute a query into a temporary table."""
+    def columns(self, table: str) -> ibis.Schema | None:
+        """The columns of a table and their types; None where there is no such table."""
+        return self.connection.table(table).schema() if table in self.tables() else None
+
+    def named(self, table: str, schema: ibis.Schema) -> ir.Table:
+        """A table as an Ibis expression; the database is not asked."""
+        return ops.DatabaseTable(name=table, schema=schema, source=self.connection).to_expr()
+
+    def keep(self, query: str, schema: ibis.Schema) -> LazyFrame:
+        """Compute a query that gives these columns into a temporary table."""
         name = self._new_name()
         self.run(f"CREATE TEMPORARY TABLE {self.quoted(name)} AS {query}")
         self._held.add(name)
-        return self.held(name)
+        return lazy(self.named(name, schema))
 
-    def held(self, name: str) -> LazyFrame:
-        """A temporary table as a frame."""
-        return lazy(self.connection.table(name))
+    def forget(self) -> None:
+        """Drop the temporary tables; for connections that go on without this opening."""
+        for name in list(self._held):
+            self._drop_held(name)
 
     def _new_name(self) -> str:
         self._holding += 1

@@ -34,7 +34,7 @@ from metaxy_core.frames.types import STORED_TYPES
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.hashing import HashScheme
 from metaxy_core.keys import FieldKey
-from metaxy_core.store.incoming import OnDuplicate, Rows, accept, are_read_back, check_types
+from metaxy_core.store.incoming import OnDuplicate, Rows, accept, are_read_back, check_types, check_values
 from metaxy_core.store.reading import complete, stored_with_marks
 from metaxy_core.versioning.provenance import with_overrides, with_root_provenance, with_total
 
@@ -164,6 +164,7 @@ def _prepared(
         )
     stored = {} if table is None else table.collect_schema()
     frame = check_types(plan, frame, stored, store.backend.unstorable)
+    check_values(plan, frame, store.backend)
     if plan.is_expansion:
         _check_sets(store, one, frame, materialization_id, write_id)
     return frame
