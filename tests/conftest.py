@@ -36,17 +36,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "engine" in metafunc.fixturenames:
-        engines = metafunc.config.getoption("--engines").split(",")
-        metafunc.parametrize("engine", engines)
+    if "store_engine" in metafunc.fixturenames:
+        metafunc.parametrize("store_engine", metafunc.config.getoption("--engines").split(","))
 
 
 @pytest.fixture
-def make_store(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+def make_store(store_engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Make stores of one engine; each engine in turn."""
 
     def make(graph: Any, **options: Any) -> MetadataStore:
-        match engine:
+        match store_engine:
             case "memory":
                 return InMemoryMetadataStore(graph=graph, **options)
             case "duckdb":
@@ -55,12 +54,12 @@ def make_store(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> O
                 return SQLiteMetadataStore(graph=graph, **options)
             case "duckdb file" | "sqlite file":
                 path = tmp_path / f"store{next(_NUMBERS)}.db"
-                kind = DuckDBMetadataStore if "duckdb" in engine else SQLiteMetadataStore
+                kind = DuckDBMetadataStore if "duckdb" in store_engine else SQLiteMetadataStore
                 store = kind(path, graph=graph, **options)
             case "postgres":
                 store = request.getfixturevalue("postgres")(graph=graph, **options)
             case _:
-                raise pytest.UsageError(f"--engines: there is no engine {engine!r}")
+                raise pytest.UsageError(f"--engines: there is no engine {store_engine!r}")
         with store.open("w"):
             pass
         return store

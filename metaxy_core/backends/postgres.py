@@ -1,52 +1,39 @@
 """PostgreSQL: one schema of a database is a store; the engine works inside the server.
 
-Rows travel by COPY in both directions (`postgres_copy`). Commits of one schema follow each other under
-an advisory lock, so commit numbers become visible in their order, and tables and columns are
-made once however many writers meet in an empty schema. Text columns compare bytewise, as on every
-other engine.
+Rows travel by COPY in both directions (`postgres_copy`). Commits of one schema follow each other
+under an advisory lock, so commit numbers become visible in their order, and tables and columns
+are made once however many writers meet in an empty schema. Text columns compare bytewise, as on
+every other engine.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import ibis
-import ibis.expr.datatypes as dt
 import narwhals as nw
-import psycopg
 import pyarrow as pa
 import tenacity
-from ibis.backends.postgres import Backend as IbisPostgres
-from ibis.backends.sql.compilers.postgres import PostgresCompiler
-from ibis.backends.sql.dialects import Postgres
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import Conninfo
-from sqlglot import exp, transforms
+from sqlglot import exp
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never, notyet
-from metaxy_core.backends.postgres_copy import copy_in, copy_out, not_copied, short_name
+from metaxy_core.backends.postgres_copy import copy_in, not_copied
+from metaxy_core.backends.postgres_ibis import DIALECT, IbisConnection, short_name
+from metaxy_core.backends.postgres_session import Connection, address, connect, read_parameters
 from metaxy_core.backends.sql import SqlBackend
 from metaxy_core.errors import StoreUnavailableError
-from metaxy_core.frames.dialect import DataFrame
-from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, builtin
-from metaxy_core.hashing import HashAlgorithm
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 
 _SEQUENCE = "metaxy_commit_order"
 _LOCK = 0x6D657461  # "meta": the upper half of the advisory lock's number, below it the schema's
 _REDONE = (errors.SerializationFailure, errors.DeadlockDetected)
 _AT_MOST = 5
-_BOUNDED = {
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
-}
-"""A server that has gone silent is noticed after a minute; a DSN may say otherwise."""
+_PLANNER = {"enable_nestloop": "off", "jit": "off"}
+"""Comparisons join whole tables and steps whose sizes the server cannot guess: nested loops, its
+choice for few rows, would be quadratic. Compiling such queries takes longer than running them."""
 
 
 class PostgresBackend(SqlBackend):
@@ -63,6 +50,7 @@ class PostgresBackend(SqlBackend):
         ValueError: the DSN cannot be read; the message does not repeat it.
     """
 
+    dialect = DIALECT
     gaps: Mapping[Capability, Gap] = {
         "structs": notyet("they would be JSON, which does not give back the types of members"),
         "unsigned integers": never("its largest integer is that of 64 bits with a sign"),
@@ -83,13 +71,9 @@ class PostgresBackend(SqlBackend):
         self.schema = schema
         self.lock_timeout = lock_timeout
         self._parameters = {
-            **_BOUNDED,
             "connect_timeout": max(2, round(connect_timeout)),  # libpq waits two seconds at least
-            "application_name": "metaxy",
-            **_read(dsn),
-            **{key: value for key, value in (parameters or {}).items() if value is not None},
+            **read_parameters(dsn, parameters or {}),
         }
-        _check(self._parameters)
 
     def __getstate__(self) -> dict[str, Any]:
         if self._ibis is not None:
@@ -99,22 +83,13 @@ class PostgresBackend(SqlBackend):
     @contextmanager
     def connected(self, mode: Mode) -> Iterator[Any]:
         """See `SqlBackend.connected`."""
-        uri = self.describe()["uri"]
-        try:
-            connection = _Connection.connect(
-                **self._parameters, autocommit=True, prepare_threshold=None
-            )
-        except psycopg.Error as error:
-            raise StoreUnavailableError(
-                uri, "unreachable", _without(str(error), self._parameters.get("password"))
-            ) from None  # the driver's own error may repeat the parameters
-        connection.uri = uri
-        # A commit's statements must see what was committed while it waited for its turn.
-        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-        with connection:
-            made = _Ibis.from_connection(connection)
-            self._settle(made, mode)
-            yield made
+        with connect(self._parameters, self.describe()["uri"]) as connection:
+            self._ibis = IbisConnection.from_connection(connection)
+            try:
+                self._settle(mode)
+                yield self._ibis
+            finally:
+                self._ibis = None
 
     def prepare(self) -> None:
         """See `SqlBackend.prepare`."""
@@ -135,7 +110,8 @@ class PostgresBackend(SqlBackend):
             retry=tenacity.retry_if_exception_type(_REDONE),
             reraise=True,
         )
-        return redoing(super().commit, work, numbers)
+        done: T = redoing(super().commit, work, numbers)
+        return done
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -169,6 +145,21 @@ class PostgresBackend(SqlBackend):
         )
         self._note("COLUMN", table, column)
 
+    def keep(self, query: str, schema: ibis.Schema) -> LazyFrame:
+        """See `SqlBackend.keep`."""
+        with self._own():
+            return super().keep(query, schema)
+
+    def load(self, frame: LazyFrame) -> LazyFrame:
+        """See `Backend.load`."""
+        with self._own():
+            return super().load(frame)
+
+    def release(self, frame: LazyFrame) -> None:
+        """See `Backend.release`."""
+        with self._own():
+            super().release(frame)
+
     def insert(self, table: str, rows: pa.Table) -> None:
         """See `SqlBackend.insert`: COPY."""
         columns = ", ".join(map(self.quoted, rows.column_names))
@@ -190,8 +181,8 @@ class PostgresBackend(SqlBackend):
 
     def columns(self, table: str) -> ibis.Schema | None:
         """See `SqlBackend.columns`; what temporary tables hide is not asked for."""
-        found = self._columns("AND c.relname = %s", short_name(table))
-        return ibis.Schema(found[0][1]) if found else None
+        found = self._columns(short_name(table))
+        return ibis.schema(found[0][1]) if found else None
 
     def shape(self) -> Hashable:
         """See `Backend.shape`."""
@@ -207,31 +198,15 @@ class PostgresBackend(SqlBackend):
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`; put together from harmless parameters alone."""
-        defaults = {
-            option.keyword.decode(): option.val.decode()
-            for option in Conninfo.get_defaults()
-            if option.val is not None
-        }
-        known = defaults | {key: str(value) for key, value in self._parameters.items()}
-        user, host = known.get("user", ""), known.get("host") or "localhost"
-        where = quote(host, safe=":,") if not host.startswith("/") else ""
-        port = f":{known['port']}" if where and "port" in known else ""
-        asked = {"schema": self.schema} if self.schema != "public" else {}
-        asked |= {"host": host} if not where else {}
-        path = quote(known.get("dbname") or user, safe="")
-        more = f"?{urlencode(asked, safe='/')}" if asked else ""
-        return {
-            "type": "postgres",
-            "uri": f"postgresql://{quote(user, safe='')}@{where}{port}/{path}{more}",
-        }
+        return {"type": "postgres", "uri": address(self._parameters, self.schema)}
 
     @property
-    def _native(self) -> _Connection:
-        connection: _Connection = self.connection.con
+    def _native(self) -> Connection:
+        connection: Connection = self.connection.con
         return connection
 
     def _ask(self, query: str, *values: Any) -> list[Any]:
-        return list(self._native.execute(query, values).fetchall())  # type: ignore[call-overload]
+        return list(self._native.execute(query, values).fetchall())
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -245,13 +220,25 @@ class PostgresBackend(SqlBackend):
             )
             yield
 
-    def _settle(self, made: Any, mode: Mode) -> None:
+    @contextmanager
+    def _own(self) -> Iterator[None]:
+        """A transaction for the session's own tables, which one for reading may make too."""
+        with self._native.transaction():
+            self._native.execute("SET TRANSACTION READ WRITE")
+            yield
+
+    def _settle(self, mode: Mode) -> None:
         """Give the session its schema, and check that it can be a store."""
-        self._ibis = made  # what quotes names is there from now on
+        settings = {
+            **_PLANNER,
+            "search_path": self.quoted(self.schema),
+            "lock_timeout": f"{round(self.lock_timeout * 1000)}",
+        }
+        if mode == "r":
+            settings["default_transaction_read_only"] = "on"
         self._ask(
-            "SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false)",
-            self.quoted(self.schema),
-            f"{round(self.lock_timeout * 1000)}",
+            f"SELECT {', '.join(['set_config(%s, %s, false)'] * len(settings))}",
+            *(text for setting in settings.items() for text in setting),
         )
         uri = self.describe()["uri"]
         [(encoding,)] = self._ask("SHOW server_encoding")
@@ -286,16 +273,17 @@ class PostgresBackend(SqlBackend):
             text = exp.Literal.string(whole).sql(self.connection.dialect)
             self.run(f"COMMENT ON {what} {name} IS {text}")
 
-    def _columns(self, which: str = "", *values: Any) -> list[tuple[str, dict[str, Any]]]:
-        """The columns of the tables chosen: names and Ibis types, per table."""
+    def _columns(self, only: str | None = None) -> list[tuple[str, dict[str, Any]]]:
+        """The columns of all tables, or of one: names and Ibis types, per table."""
         found = self._ask(
             "SELECT c.relname, obj_description(c.oid, 'pg_class'), a.attname, "
             "col_description(c.oid, a.attnum), format_type(a.atttypid, a.atttypmod) "
             "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
             "WHERE c.relkind IN ('r', 'p') AND c.relnamespace = to_regnamespace(%s) "
-            f"AND a.attnum > 0 AND NOT a.attisdropped {which} ORDER BY c.relname, a.attnum",
+            "AND c.relname = coalesce(%s, c.relname) "
+            "AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum",
             self.quoted(self.schema),
-            *values,
+            only,
         )
         read = self.connection.compiler.type_mapper.from_string
         tables: dict[str, dict[str, Any]] = {}
@@ -305,140 +293,6 @@ class PostgresBackend(SqlBackend):
         return list(tables.items())
 
 
-class _Connection(psycopg.Connection[Any]):
-    """Gives the library's own errors; every wait for the server passes here."""
-
-    uri = ""
-
-    def wait(self, gen: Generator[Any, Any, Any], *how: Any, **more: Any) -> Any:
-        try:
-            return super().wait(gen, *how, **more)
-        except errors.LockNotAvailable as error:
-            raise StoreUnavailableError(
-                self.uri,
-                "locked",
-                "another session had its tables locked for longer than lock_timeout. Wait for it, "
-                f"or raise lock_timeout. ({error})",
-            ) from error
-        except psycopg.OperationalError as error:
-            if not self.closed:
-                raise
-            raise StoreUnavailableError(
-                self.uri, "unreachable", f"the connection was lost. ({error})"
-            ) from error
-
-
-def _without_semi_joins(select: exp.Expression) -> exp.Expression:
-    """SEMI and ANTI joins as EXISTS; SQLGlot's function leaves every second one of a query."""
-    while any(join.kind in ("SEMI", "ANTI") for join in select.args.get("joins") or ()):
-        select = transforms.eliminate_semi_and_anti_joins(select)
-    return select
-
-
-class _Words(Postgres):
-    """Ibis' PostgreSQL, with names that are longer than 63 bytes, which it cuts in silence."""
-
-    class Generator(Postgres.Generator):
-        TRANSFORMS = {
-            **Postgres.Generator.TRANSFORMS,
-            exp.Select: transforms.preprocess([_without_semi_joins, transforms.eliminate_qualify]),
-        }
-
-        def identifier_sql(self, expression: exp.Identifier) -> str:
-            short = short_name(expression.name)
-            if short != expression.name:
-                expression = exp.to_identifier(short, quoted=True)
-            return super().identifier_sql(expression)
-
-
-class _Compiler(PostgresCompiler):
-    __slots__ = ()
-    dialect = _Words
-
-    def visit_Cast(self, op: Any, *, arg: Any, to: Any) -> Any:  # noqa: N802  # Ibis calls it
-        """Casts; a boolean becomes a large integer by way of a small one."""
-        if op.arg.dtype.is_boolean() and to.is_integer():
-            arg = self.cast(arg, dt.int32)
-        return super().visit_Cast(op, arg=arg, to=to)
-
-
-class _Ibis(IbisPostgres):
-    """Ibis' own, but results are copied out: fetching row by row takes five times as long."""
-
-    compiler = _Compiler()
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._one_at_a_time = threading.RLock()
-
-    def to_pyarrow_batches(
-        self, expr: Any, /, *, params: Any = None, limit: Any = None, **_: Any
-    ) -> pa.ipc.RecordBatchReader:
-        schema = expr.as_table().schema()
-        query = self.compile(expr, limit=limit, params=params)
-        with self._one_at_a_time:
-            batches = list(copy_out(self.con, query, schema))
-        return pa.RecordBatchReader.from_batches(schema.to_pyarrow(), batches)
-
-
-def _sha256(text: Any) -> Any:
-    return _encode(_sha256_of(_bytes(text, "UTF8")), "hex")
-
-
-def _join_sorted(texts: Any, separator: str) -> Any:
-    # The database's language may sort otherwise than bytes do.
-    return texts.group_concat(sep=separator, order_by=_bytes(texts, "UTF8"))
-
-
-@ibis.udf.scalar.builtin(name="convert_to")
-def _bytes(text: str, encoding: str) -> bytes:
-    """The text's bytes."""
-
-
-@ibis.udf.scalar.builtin(name="sha256")
-def _sha256_of(data: bytes) -> bytes:
-    """The digest."""
-
-
-@ibis.udf.scalar.builtin(name="encode")
-def _encode(data: bytes, how: str) -> str:
-    """The bytes as text."""
-
-
-PostgresBackend.dialect = IbisDialect(
-    "postgres",
-    SqlFunctions(
-        digests={HashAlgorithm.MD5: builtin("md5"), HashAlgorithm.SHA256: _sha256},
-        join_sorted=_join_sorted,
-        has_structs=False,
-    ),
-)
-
-
 def _whole_name(kept: str, comment: str | None) -> str:
     """The name of a table or column, longer than the one kept where a comment says so."""
     return comment if comment is not None and short_name(comment) == kept else kept
-
-
-def _read(dsn: str) -> dict[str, Any]:
-    try:
-        return dict(conninfo_to_dict(dsn))
-    except psycopg.ProgrammingError:
-        raise ValueError(
-            "The DSN is neither a URI (postgresql://user:password@host:5432/database) nor a "
-            "key=value text (host=… dbname=…) that PostgreSQL's client reads."
-        ) from None  # the driver's message repeats parts of it
-
-
-def _check(parameters: Mapping[str, Any]) -> None:
-    try:
-        make_conninfo("", **parameters)
-    except psycopg.ProgrammingError:
-        raise ValueError(
-            f"PostgreSQL's client does not know all of these parameters: {', '.join(parameters)}."
-        ) from None
-
-
-def _without(message: str, secret: Any) -> str:
-    text = " ".join(message.split())
-    return text.replace(str(secret), "***") if secret else text

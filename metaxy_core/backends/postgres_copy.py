@@ -6,7 +6,6 @@ digits, lists as PostgreSQL's array literals in and as JSON out.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,17 +17,7 @@ import pyarrow.csv as pa_csv
 
 from metaxy_core.frames.dialect import DataFrame
 
-_LONGEST_NAME = 63
 _ROWS, _BYTES = 50_000, 16_000_000
-
-
-def short_name(name: str) -> str:
-    """A name as PostgreSQL keeps it: of 63 bytes at most; a longer one ends in its digest."""
-    data = name.encode()
-    if len(data) <= _LONGEST_NAME:
-        return name
-    digest = hashlib.sha256(data).hexdigest()[:12]
-    return f"{data[: _LONGEST_NAME - 13].decode(errors='ignore')}_{digest}"
 
 
 def copy_in(connection: psycopg.Connection[Any], into: str, rows: pa.Table) -> None:
@@ -36,7 +25,7 @@ def copy_in(connection: psycopg.Connection[Any], into: str, rows: pa.Table) -> N
     how = pa_csv.WriteOptions(include_header=False)
     with (
         connection.cursor() as cursor,
-        cursor.copy(f"{into} FROM STDIN (FORMAT csv)") as copy,  # type: ignore[arg-type]
+        cursor.copy(f"{into} FROM STDIN (FORMAT csv)") as copy,
     ):
         for start in range(0, rows.num_rows, _ROWS):
             part = rows.slice(start, _ROWS)
@@ -49,10 +38,11 @@ def copy_out(
     connection: psycopg.Connection[Any], query: str, schema: ibis.Schema
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a query that gives these columns."""
-    names = [f"c{position}" for position in range(len(schema))]
-    chosen = ", ".join(map(_selected, names, schema.types))
+    kinds = list(schema.items())
+    names = [f"c{position}" for position in range(len(kinds))]
+    chosen = ", ".join(_selected(n, dtype) for n, (_, dtype) in zip(names, kinds, strict=True))
     text = f"COPY (SELECT {chosen} FROM ({query}) q({', '.join(names)})) TO STDOUT (FORMAT csv)"  # noqa: S608  # a compiled query
-    with connection.cursor() as cursor, cursor.copy(text) as copy:  # type: ignore[arg-type]
+    with connection.cursor() as cursor, cursor.copy(text) as copy:
         part: list[bytes] = []
         size = 0
         for row in copy:
@@ -139,15 +129,15 @@ def _plain(dtype: Any) -> bool:
 
 
 def _parsed(data: bytes, schema: ibis.Schema) -> pa.RecordBatch:
-    target = schema.to_pyarrow()
-    names = [str(position) for position in range(len(target))]
+    target, kinds = schema.to_pyarrow(), [dtype for _, dtype in schema.items()]
+    names = [str(position) for position in range(len(kinds))]
     table = pa_csv.read_csv(
         pa.BufferReader(data),
         # One block: a text may be longer than any block.
         read_options=pa_csv.ReadOptions(column_names=names, block_size=len(data) + 1),
         parse_options=pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         convert_options=pa_csv.ConvertOptions(
-            column_types={n: _in_csv(d) for n, d in zip(names, schema.types, strict=True)},
+            column_types={n: _in_csv(d) for n, d in zip(names, kinds, strict=True)},
             null_values=[""],
             true_values=["t"],
             false_values=["f"],
@@ -155,7 +145,7 @@ def _parsed(data: bytes, schema: ibis.Schema) -> pa.RecordBatch:
             quoted_strings_can_be_null=False,
         ),
     )
-    columns = [_read(c, d, f.type) for c, d, f in zip(table.columns, schema.types, target, strict=True)]
+    columns = [_read(c, d, f.type) for c, d, f in zip(table.columns, kinds, target, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=target)
 
 
@@ -179,7 +169,7 @@ def _read(column: pa.ChunkedArray, dtype: Any, target: pa.DataType) -> pa.Array:
     return read.cast(target)
 
 
-def _lists(texts: pl.Series, dtype: pl.List) -> pa.Array:
+def _lists(texts: pl.Series, dtype: Any) -> pa.Array:
     """Lists out of JSON, whose elements are PostgreSQL's texts of them."""
     one, inner = pl.element(), dtype.inner
     lists = texts.str.json_decode(pl.List(pl.String)).alias("lists")
@@ -193,4 +183,10 @@ def _lists(texts: pl.Series, dtype: pl.List) -> pa.Array:
         one = one.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%#z" if inner.time_zone else None)
     else:
         one = one.cast(inner)
-    return pl.DataFrame(lists).select(pl.col("lists").list.eval(one)).to_series().cast(dtype).to_arrow()
+    return (
+        pl.DataFrame(lists)
+        .select(pl.col("lists").list.eval(one))
+        .to_series()
+        .cast(dtype)
+        .to_arrow()
+    )

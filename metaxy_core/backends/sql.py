@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import ibis
 import ibis.expr.operations as ops
-import ibis.expr.types as ir
 import pyarrow as pa
 import sqlglot as sg
 
@@ -230,9 +229,10 @@ class SqlBackend:
         """The columns of a table and their types; None where there is no such table."""
         return self.connection.table(table).schema() if table in self.tables() else None
 
-    def named(self, table: str, schema: ibis.Schema) -> ir.Table:
+    def named(self, table: str, schema: ibis.Schema) -> Any:
         """A table as an Ibis expression; the database is not asked."""
-        return ops.DatabaseTable(name=table, schema=schema, source=self.connection).to_expr()
+        table_node: Any = ops.DatabaseTable(name=table, schema=schema, source=self.connection)
+        return table_node.to_expr()
 
     def keep(self, query: str, schema: ibis.Schema) -> LazyFrame:
         """Compute a query that gives these columns into a temporary table."""

@@ -14,7 +14,7 @@ from metaxy_core.frames.dialect import LazyFrame, lazy
 def deferred(frame: LazyFrame) -> LazyFrame:
     """The same rows, over Polars; columns that are not asked for are not read.
 
-    Valid as long as the frame is: while its store is open.
+    Filters are applied in memory. Valid as long as the frame is: while its store is open.
     """
     schema = nw.Schema(frame.collect_schema()).to_polars()
 
@@ -22,8 +22,8 @@ def deferred(frame: LazyFrame) -> LazyFrame:
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, batch: int | None
     ) -> Iterator[pl.DataFrame]:
         part = frame if columns is None else frame.select(*columns)
-        if rows is not None and predicate is None:
-            part = part.head(rows)
+        if rows is not None:
+            part = part.head(rows)  # Polars counts rows before it filters them
         found: pl.DataFrame = part.collect("polars").to_native()
         typed = found.cast({name: schema[name] for name in found.columns})
         yield typed if predicate is None else typed.filter(predicate)

@@ -34,7 +34,14 @@ from metaxy_core.frames.types import STORED_TYPES
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.hashing import HashScheme
 from metaxy_core.keys import FieldKey
-from metaxy_core.store.incoming import OnDuplicate, Rows, accept, are_read_back, check_types, check_values
+from metaxy_core.store.incoming import (
+    OnDuplicate,
+    Rows,
+    accept,
+    are_read_back,
+    check_types,
+    check_values,
+)
 from metaxy_core.store.reading import complete, stored_with_marks
 from metaxy_core.versioning.provenance import with_overrides, with_root_provenance, with_total
 
