@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from typing import Any
 
 import ibis
@@ -69,18 +68,13 @@ class IbisConnection(IbisPostgres):
 
     compiler = _Compiler()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._one_at_a_time = threading.RLock()
-
     def to_pyarrow_batches(
         self, expr: Any, /, *, params: Any = None, limit: Any = None, **_: Any
     ) -> pa.ipc.RecordBatchReader:
         """The rows of an expression, all of them in memory."""
         schema = expr.as_table().schema()
         query = self.compile(expr, limit=limit, params=params)
-        with self._one_at_a_time:
-            batches = list(copy_out(self.con, query, schema))
+        batches = list(copy_out(self.con, query, schema))
         return pa.RecordBatchReader.from_batches(schema.to_pyarrow(), batches)
 
 
@@ -93,19 +87,22 @@ def _join_sorted(texts: Any, separator: str) -> Any:
     return texts.group_concat(sep=separator, order_by=_bytes(texts, "UTF8"))
 
 
-def _function(name: str, given: tuple[str, ...], result: str) -> Any:
-    """A function of the server's, for Ibis expressions."""
-
-    def of_the_server() -> None:
-        """Never called: Ibis writes the name into the query."""
-
-    scalar: Any = ibis.udf.scalar
-    return scalar.builtin(of_the_server, name=name, signature=(given, result))
+# Ibis writes the names into queries; what these functions do in Python says what they mean.
 
 
-_bytes = _function("convert_to", ("string", "string"), "binary")
-_sha256_of = _function("sha256", ("binary",), "binary")
-_encode = _function("encode", ("binary", "string"), "string")
+@ibis.udf.scalar.builtin(name="convert_to")
+def _bytes(text: str, encoding: str) -> bytes:
+    return text.encode(encoding)
+
+
+@ibis.udf.scalar.builtin(name="sha256")
+def _sha256_of(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+@ibis.udf.scalar.builtin(name="encode")
+def _encode(data: bytes, how: str) -> str:
+    return {"hex": data.hex()}[how]
 
 
 DIALECT = IbisDialect(

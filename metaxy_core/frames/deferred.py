@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import narwhals as nw
@@ -9,6 +10,9 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from metaxy_core.frames.dialect import LazyFrame, lazy
+
+_ONE_AT_A_TIME = threading.RLock()
+"""Polars reads two frames at once; a connection answers one query at a time."""
 
 
 def deferred(frame: LazyFrame) -> LazyFrame:
@@ -24,7 +28,8 @@ def deferred(frame: LazyFrame) -> LazyFrame:
         part = frame if columns is None else frame.select(*columns)
         if rows is not None:
             part = part.head(rows)  # Polars counts rows before it filters them
-        found: pl.DataFrame = part.collect("polars").to_native()
+        with _ONE_AT_A_TIME:
+            found: pl.DataFrame = part.collect("polars").to_native()
         typed = found.cast({name: schema[name] for name in found.columns})
         yield typed if predicate is None else typed.filter(predicate)
 
