@@ -15,6 +15,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from metaxy_core.backends.sql import unkept_time
 from metaxy_core.frames.dialect import DataFrame
 
 _ROWS, _BYTES = 50_000, 16_000_000
@@ -66,11 +67,7 @@ def not_copied(rows: DataFrame) -> str | None:
             found = values.cast(pl.String).str.contains("\x00", literal=True)
             if found.any():
                 return f"column {column.name!r} has a text with NUL, which PostgreSQL cannot keep."
-        if values.dtype == pl.Datetime("ns") and (values.dt.timestamp("ns") % 1000 != 0).any():
-            return f"column {column.name!r} has nanoseconds; PostgreSQL keeps microseconds."
-        if values.dtype.is_temporal() and not values.dt.year().is_between(1, 9999).all():
-            return f"column {column.name!r} has years outside 1 to 9999."
-    return None
+    return unkept_time(rows)
 
 
 def _as_csv(rows: pa.Table) -> pa.Table:

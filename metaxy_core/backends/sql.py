@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import ibis
 import ibis.expr.operations as ops
+import polars as pl
 import pyarrow as pa
 import sqlglot as sg
 
@@ -259,6 +260,18 @@ def to_arrow(rows: LazyFrame) -> pa.Table:
     """A frame of any engine as an Arrow table."""
     table: pa.Table = to_polars(rows).collect().to_native().to_arrow()
     return table
+
+
+def unkept_time(rows: DataFrame) -> str | None:
+    """Why a system of microseconds and years of four digits cannot keep the times in the rows."""
+    frame: pl.DataFrame = rows.to_native()
+    for column in frame:
+        values = column.explode() if isinstance(column.dtype, pl.List) else column
+        if values.dtype == pl.Datetime("ns") and (values.dt.timestamp("ns") % 1000 != 0).any():
+            return f"column {column.name!r} has nanoseconds; this store keeps microseconds."
+        if values.dtype.is_temporal() and not values.dt.year().is_between(1, 9999).all():
+            return f"column {column.name!r} has years outside 1 to 9999."
+    return None
 
 
 def name_of(frame: LazyFrame) -> str:

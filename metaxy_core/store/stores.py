@@ -79,6 +79,25 @@ class PostgresMetadataStore(MetadataStore):
         super().__init__(backend, **options)
 
 
+class SQLiteMetadataStore(MetadataStore):
+    """A store in one SQLite file, or in memory with `":memory:"`; see `SQLiteBackend`.
+
+    Args:
+        path: the file; created at the first write.
+        lock_timeout: seconds to wait for other writers to let go of the file.
+        options: as `MetadataStore`.
+
+    Raises:
+        MissingExtraError: Ibis' part for SQLite is not installed.
+    """
+
+    def __init__(
+        self, path: str | Path = ":memory:", *, lock_timeout: float = 60.0, **options: Any
+    ) -> None:
+        backends = _extra("SQLiteMetadataStore", "sqlite")
+        super().__init__(backends.SQLiteBackend(path, lock_timeout=lock_timeout), **options)
+
+
 class InMemoryMetadataStore(MetadataStore):
     """A store in this process's memory, computed by Polars: for tests and notebooks."""
 
@@ -93,6 +112,3 @@ def _extra(store: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError(store, extra, error.name) from error
 
-
-class SQLiteMetadataStore(MetadataStore):
-    pass
