@@ -185,6 +185,11 @@ class _Compiler(SQLiteCompiler):
         """Casts; a time is stored in one form, whatever its type."""
         return arg if to.is_timestamp() else super().visit_Cast(op, arg=arg, to=to)
 
+    def visit_StringJoin(self, op: Any, *, arg: Any, sep: Any) -> Any:  # noqa: N802
+        """Texts joined; NULL is left out, as CONCAT_WS does."""
+        parts = [self.f.coalesce(self.f.concat(sep, text), sge.convert("")) for text in arg]
+        return self.f.substr(self.f.concat(*parts), self.f.length(sep) + 1)
+
     def visit_StartsWith(self, op: Any, *, arg: Any, start: Any) -> Any:  # noqa: N802
         """Beginnings, without LIKE's placeholders."""
         return self.f.instr(arg, start).eq(1)
