@@ -59,6 +59,8 @@ if TYPE_CHECKING:
         IcebergMetadataStore,
         InMemoryMetadataStore,
         LanceDBMetadataStore,
+        PostgresMetadataStore,
+        SQLiteMetadataStore,
     )
 
 __all__ = [
@@ -107,6 +109,8 @@ __all__ = [
     "MetadataSchemaError",
     "MetadataStore",
     "MetaxyError",
+    "PostgresMetadataStore",
+    "SQLiteMetadataStore",
     "Severity",
     "SpecialFieldDep",
     "StoreUnavailableError",
@@ -139,6 +143,8 @@ _AT_FIRST_USE = {
     "Increment": "metaxy_core.store",
     "LazyIncrement": "metaxy_core.store",
     "MetadataStore": "metaxy_core.store",
+    "PostgresMetadataStore": "metaxy_core.store.stores",
+    "SQLiteMetadataStore": "metaxy_core.store.stores",
     "Severity": "metaxy_core.diff",
     "neighbourhood": "metaxy_core.diff",
 }

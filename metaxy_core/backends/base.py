@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import narwhals as nw
 
-from metaxy_core.frames.dialect import Dialect, LazyFrame
+from metaxy_core.frames.dialect import DataFrame, Dialect, LazyFrame
 
 Mode = Literal["r", "w"]
 Capability = Literal[
@@ -76,6 +76,11 @@ class Backend(Protocol):
     @property
     def unstorable(self) -> tuple[type[nw.dtypes.DType], ...]:
         """Types of columns, and of what is in them, that the system cannot keep as they are."""
+        ...
+
+    def refusal(self, rows: DataFrame) -> str | None:
+        """Why the system cannot keep rows of storable types as they are, naming the column; None
+        where it can. Asked before anything is stored or compared."""
         ...
 
     @property

@@ -10,7 +10,7 @@ import narwhals as nw
 import polars as pl
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never, to_polars
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import hold_in_memory
 from metaxy_core.frames.polars import PolarsDialect
 
@@ -30,6 +30,10 @@ class MemoryBackend:
         self._tables: dict[str, pl.DataFrame] = {}
         self._commits = 0
         self._lock = threading.RLock()
+
+    def refusal(self, rows: DataFrame) -> str | None:
+        """See `Backend.refusal`."""
+        return None
 
     @contextmanager
     def open(self, mode: Mode) -> Iterator[None]:

@@ -14,7 +14,7 @@ import polars as pl
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never, to_polars
 from metaxy_core.errors import StoreNotOpenError
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import hold_in_memory
 from metaxy_core.frames.polars import PolarsDialect
 
@@ -40,6 +40,10 @@ class ScannedBackend:
     def __init__(self) -> None:
         self._is_open = False
         self._pending: list[tuple[str, pl.DataFrame]] | None = None
+
+    def refusal(self, rows: DataFrame) -> str | None:
+        """See `Backend.refusal`."""
+        return None
 
     # -- what a system says ----------------------------------------------------------------------
 

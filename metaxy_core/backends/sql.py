@@ -13,12 +13,13 @@ from typing import Any, TypeVar, cast
 
 import ibis
 import ibis.expr.operations as ops
+import polars as pl
 import pyarrow as pa
 import sqlglot as sg
 
 from metaxy_core.backends.base import Capability, Gap, Mode, to_polars
 from metaxy_core.errors import StoreNotOpenError
-from metaxy_core.frames.dialect import LazyFrame, lazy
+from metaxy_core.frames.dialect import DataFrame, LazyFrame, lazy
 from metaxy_core.frames.ibis import IbisDialect
 
 T = TypeVar("T")
@@ -82,6 +83,10 @@ class SqlBackend:
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""
         raise NotImplementedError
+
+    def refusal(self, rows: DataFrame) -> str | None:
+        """See `Backend.refusal`."""
+        return None
 
     # -- the contract ----------------------------------------------------------------------------
 
@@ -267,6 +272,29 @@ def to_arrow(rows: LazyFrame) -> pa.Table:
     """A frame of any engine as an Arrow table."""
     table: pa.Table = to_polars(rows).collect().to_native().to_arrow()
     return table
+
+
+def text_with_nul(rows: DataFrame, system: str) -> str | None:
+    """Why a system without NUL in its texts cannot keep the rows."""
+    frame: pl.DataFrame = rows.to_native()
+    for column in frame:
+        values = column.explode() if isinstance(column.dtype, pl.List) else column
+        if values.dtype in (pl.String, pl.Categorical, pl.Enum):
+            if values.cast(pl.String).str.contains("\x00", literal=True).any():
+                return f"column {column.name!r} has a text with NUL, which {system} cannot keep."
+    return None
+
+
+def unkept_time(rows: DataFrame) -> str | None:
+    """Why a system of microseconds and years of four digits cannot keep the times in the rows."""
+    frame: pl.DataFrame = rows.to_native()
+    for column in frame:
+        values = column.explode() if isinstance(column.dtype, pl.List) else column
+        if values.dtype == pl.Datetime("ns") and (values.dt.timestamp("ns") % 1000 != 0).any():
+            return f"column {column.name!r} has nanoseconds; this store keeps microseconds."
+        if values.dtype.is_temporal() and not values.dt.year().is_between(1, 9999).all():
+            return f"column {column.name!r} has years outside 1 to 9999."
+    return None
 
 
 def name_of(frame: LazyFrame) -> str:

@@ -13,6 +13,8 @@ from metaxy_core.backends.base import Capability, Gap, never
 BACKENDS: Final = {
     "DuckDB": ("duckdb", "DuckDBBackend"),
     "ClickHouse": ("clickhouse", "ClickHouseBackend"),
+    "PostgreSQL": ("postgres", "PostgresBackend"),
+    "SQLite": ("sqlite", "SQLiteBackend"),
     "DuckLake": ("ducklake", "DuckLakeBackend"),
     "Delta Lake": ("delta", "DeltaBackend"),
     "Iceberg": ("iceberg", "IcebergBackend"),
@@ -69,4 +71,4 @@ def _backend(module: str, name: str) -> Any:
 
 
 def _page(name: str) -> str:
-    return name.lower().replace(" lake", "")
+    return {"PostgreSQL": "postgres", "Delta Lake": "delta"}.get(name, name.lower())

@@ -8,9 +8,11 @@ from typing import cast
 
 import ibis
 import ibis.expr.types as ir
+import narwhals as nw
 
 from metaxy_core.frames.deferred import deferred
 from metaxy_core.frames.dialect import LazyFrame, full_join, lazy
+from metaxy_core.frames.nesting import with_missing
 from metaxy_core.hashing import SEPARATOR, HashAlgorithm
 
 
@@ -76,6 +78,19 @@ def join_sorted_text(texts: ir.StringColumn, separator: str) -> ir.StringScalar:
     """`string_agg(x, separator ORDER BY x)`: for engines that sort text bytewise."""
     joined: ir.StringScalar = texts.group_concat(sep=separator, order_by=texts)
     return joined
+
+
+def full_join_by_group(left: LazyFrame, right: LazyFrame, on: Sequence[str]) -> LazyFrame:
+    """`Dialect.full_join` where a FULL JOIN compares every row with every other: both sides below
+    each other, then one row per `on`, which has each value at most once."""
+    columns = {
+        name: dtype
+        for side in (left, right)
+        for name, dtype in side.collect_schema().items()
+        if name not in on
+    }
+    sides = [with_missing(side, columns).select(*on, *columns) for side in (left, right)]
+    return nw.concat(sides).group_by(*on).agg(nw.col(name).max() for name in columns)
 
 
 def _native(frame: LazyFrame) -> ibis.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -43,12 +44,15 @@ def config_model(store: type) -> type[StoreConfig]:
         for parameter in parameters
         if parameter.kind is not parameter.VAR_KEYWORD
     }
-    return create_model(
-        f"{store.__name__}Config",
-        __base__=StoreConfig,
-        __doc__=f"What a `{store.__name__}` is made from.",
-        **own,
-    )
+    with warnings.catch_warnings():
+        # Pydantic's models have had a method named `schema`; the parameter is the better known.
+        warnings.filterwarnings("ignore", message='Field name "schema"')
+        return create_model(
+            f"{store.__name__}Config",
+            __base__=StoreConfig,
+            __doc__=f"What a `{store.__name__}` is made from.",
+            **own,
+        )
 
 
 def arguments(store: type, config: StoreConfig | Mapping[str, Any]) -> dict[str, Any]:

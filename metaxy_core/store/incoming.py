@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import narwhals as nw
 
-from metaxy_core.backends.base import to_polars
+from metaxy_core.backends.base import Backend, to_polars
 from metaxy_core.columns import (
     DATA_VERSION,
     DATA_VERSION_BY_FIELD,
@@ -135,6 +135,16 @@ def check_types(
             str(plan.key),
             f"the rows given have values that their stored types cannot hold: {error}",
         ) from error
+
+
+def check_values(plan: FeaturePlan, frame: DataFrame, backend: Backend) -> None:
+    """Refuse values that the store's system cannot keep as they are.
+
+    Raises:
+        MetadataSchemaError: names the column.
+    """
+    if (reason := backend.refusal(frame)) is not None:
+        raise MetadataSchemaError(str(plan.key), reason)
 
 
 def _is_storable(dtype: nw.dtypes.DType, unstorable: tuple[type[nw.dtypes.DType], ...]) -> bool:

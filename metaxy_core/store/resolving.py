@@ -10,7 +10,7 @@ from metaxy_core.errors import MetadataSchemaError, UnknownParentError
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.engine import Engine
 from metaxy_core.keys import FeatureKey
-from metaxy_core.store.incoming import accept, are_read_back
+from metaxy_core.store.incoming import accept, are_read_back, check_values
 from metaxy_core.store.increment import LazyIncrement
 from metaxy_core.store.presenting import Presented, inputs, orphaned, todo, todo_of_samples
 from metaxy_core.store.reading import stored, stored_with_marks
@@ -111,6 +111,8 @@ def _resolve_samples(store: BaseStore, request: Request, engine: Engine) -> Lazy
         *(provenance_of(field.key) for field in plan.fields),
         *user_columns(plan, samples, wanted),
     )
+    if engine.dialect is store.backend.dialect:
+        check_values(plan, slim, store.backend)
     given = engine.bring(slim.lazy())
     key, version = compiled_key(store, request), store.graph.versions[plan.key].feature
     key = key and (key, tuple(slim.schema.items()))

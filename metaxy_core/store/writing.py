@@ -31,7 +31,7 @@ from metaxy_core.frames.types import STORED_TYPES
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.hashing import HashScheme
 from metaxy_core.keys import FieldKey
-from metaxy_core.store.incoming import accept, are_read_back, check_types
+from metaxy_core.store.incoming import accept, are_read_back, check_types, check_values
 from metaxy_core.store.reading import check_table
 from metaxy_core.store.request import Write
 from metaxy_core.store.sets import check_sets, with_empty_parents, with_open_rows
@@ -150,6 +150,7 @@ def _prepared(
     if table is not None:
         check_table(plan, stored)
     frame = check_types(plan, frame, stored, store.backend.unstorable)
+    check_values(plan, frame, store.backend)
     if plan.is_expansion:
         check_sets(store, one, frame, materialization_id, write_id)
     return frame

@@ -26,11 +26,10 @@ def check_scheme(backend: Backend, scheme: HashScheme, *, record: bool) -> None:
     Raises:
         HashSchemeMismatchError: the store keeps another scheme.
     """
+    if record and backend.scan(STORE) is None:
+        backend.commit(lambda _: _record(backend, scheme))
     rows = backend.scan(STORE)
     if rows is None:
-        if record:
-            row = nw.from_native(pl.LazyFrame({"key": ["hash_scheme"], "value": [str(scheme)]}))
-            backend.commit(lambda _: backend.append(STORE, row))
         return
     found = rows.filter(nw.col("key") == "hash_scheme").select("value").collect("polars")
     recorded = found["value"].to_list()
@@ -45,3 +44,10 @@ def check_scheme(backend: Backend, scheme: HashScheme, *, record: bool) -> None:
             f"The store at {backend.describe()['uri']} keeps digests of the scheme {recorded[0]}, "
             f"this one is asked to use {scheme}. {advice}"
         )
+
+
+def _record(backend: Backend, scheme: HashScheme) -> None:
+    """Write down the scheme, unless another writer of a new store was faster."""
+    if backend.scan(STORE) is None:
+        row = pl.LazyFrame({"key": ["hash_scheme"], "value": [str(scheme)]})
+        backend.append(STORE, nw.from_native(row))
