@@ -6,7 +6,9 @@ never waited for (write-ahead log). Digests are Python functions that SQLite cal
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import weakref
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,7 +71,9 @@ class SQLiteBackend(SqlBackend):
         """See `SqlBackend.connected`; read mode opens the file read-only."""
         if self.path == MEMORY:
             if self._memory is None:
-                self._memory = _ibis(sqlite3.connect(MEMORY, **_OPTIONS))
+                connection = sqlite3.connect(MEMORY, **_OPTIONS)
+                weakref.finalize(self, connection.close)
+                self._memory = _ibis(connection)
             yield self._memory
             return
         if mode == "r" and not Path(self.path).exists():
@@ -94,13 +98,15 @@ class SQLiteBackend(SqlBackend):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """See `SqlBackend.transaction`; the file is this connection's to write from the start."""
-        self._waiting(self.run, "BEGIN IMMEDIATE")
+        self._waiting(self._begin)
         try:
             yield
-        except BaseException:
+            self._waiting(self.run, "COMMIT")
+        except BaseException as error:
             self.run("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError) and "readonly" in str(error):
+                raise _unavailable(self.path, error, self.lock_timeout) from error
             raise
-        self._waiting(self.run, "COMMIT")
 
     def numbers(self, count: int) -> Sequence[int]:
         """See `SqlBackend.numbers`: a counter that the commit raises."""
@@ -160,9 +166,14 @@ class SQLiteBackend(SqlBackend):
         return {"type": "sqlite", "uri": f"sqlite://{self.path}"}
 
     def _connect(self, mode: Mode) -> sqlite3.Connection:
-        address = f"{Path(self.path).absolute().as_uri()}?mode={'ro' if mode == 'r' else 'rwc'}"
+        path = Path(self.path).absolute()
+        address = f"{path.as_uri()}?mode={'ro' if mode == 'r' else 'rwc'}"
+        if mode == "r" and not os.access(path.parent, os.W_OK):
+            # Readers of a log share memory through a file beside it, where one can be made.
+            address += "" if Path(f"{path}-wal").exists() else "&immutable=1"
         connection = sqlite3.connect(address, uri=True, **_OPTIONS)
         try:
+            connection.execute(f"PRAGMA busy_timeout = {self._moment}")
             if mode == "w":
                 connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("SELECT count(*) FROM sqlite_master")
@@ -170,6 +181,19 @@ class SQLiteBackend(SqlBackend):
             connection.close()
             raise
         return connection
+
+    def _begin(self) -> None:
+        """Begin at once, or fail: SQLite's own waiting has no jitter."""
+        self.run("PRAGMA busy_timeout = 0")
+        try:
+            self.run("BEGIN IMMEDIATE")
+        finally:
+            self.run(f"PRAGMA busy_timeout = {self._moment}")
+
+    @property
+    def _moment(self) -> int:
+        """Milliseconds to wait for others who open, close or recover the file, not for writers."""
+        return round(min(self.lock_timeout, 5.0) * 1000)
 
     def _waiting(self, attempt: Any, *given: Any) -> Any:
         """Try until nobody else is writing, for `lock_timeout` at most."""
@@ -188,7 +212,6 @@ class SQLiteBackend(SqlBackend):
 _OPTIONS: dict[str, Any] = {
     "isolation_level": None,  # transactions are ours to begin
     "check_same_thread": False,  # Polars collects where it likes, one frame at a time
-    "timeout": 0,  # waiting is ours too
 }
 
 

@@ -111,4 +111,3 @@ def _extra(store: str, extra: str) -> Any:
         return import_module(f"metaxy_core.backends.{extra}")
     except ModuleNotFoundError as error:
         raise MissingExtraError(store, extra, error.name) from error
-
