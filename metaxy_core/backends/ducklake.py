@@ -15,7 +15,7 @@ import duckdb
 import ibis
 import tenacity
 
-from metaxy_core.backends.base import Capability, Gap, Mode, T
+from metaxy_core.backends.base import Capability, Gap, Mode, T, never
 from metaxy_core.backends.duckdb import OFFLINE, DuckDBBackend, is_lock
 from metaxy_core.backends.sql import text_with_nul
 from metaxy_core.errors import MissingExtraError, StoreUnavailableError

@@ -279,9 +279,9 @@ def text_with_nul(rows: DataFrame, system: str) -> str | None:
     frame: pl.DataFrame = rows.to_native()
     for column in frame:
         values = column.explode() if isinstance(column.dtype, pl.List) else column
-        if values.dtype in (pl.String, pl.Categorical, pl.Enum):
-            if values.cast(pl.String).str.contains("\x00", literal=True).any():
-                return f"column {column.name!r} has a text with NUL, which {system} cannot keep."
+        is_text = values.dtype in (pl.String, pl.Categorical, pl.Enum)
+        if is_text and values.cast(pl.String).str.contains("\x00", literal=True).any():
+            return f"column {column.name!r} has a text with NUL, which {system} cannot keep."
     return None
 
 

@@ -119,7 +119,12 @@ def flat(query: exp.Expression) -> exp.Expression:
         _lift(cte.this, named)
         named[cte.alias] = cte.this
     _lift(query, named)
-    parts = [exp.CTE(this=part, alias=exp.TableAlias(this=_name(n))) for n, part in named.items()]
+    # What is kept for several uses gets no index where SQLite thinks it small, and its guesses at
+    # sizes are bad: computed for each use, every join finds one.
+    parts = [
+        exp.CTE(this=part, alias=exp.TableAlias(this=_name(name)), materialized=False)
+        for name, part in named.items()
+    ]
     if parts:
         query.set("with_", exp.With(expressions=parts))
     return query
