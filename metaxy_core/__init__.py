@@ -6,7 +6,7 @@ Declarations are imported at once; stores, which bring engines with them, at the
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from metaxy_core.aliases import NAMES
+from metaxy_core.aliases import CONFIG, NAMES
 from metaxy_core.ambient import active_graph, use_graph
 from metaxy_core.columns import (
     DATA_VERSION_BY_FIELD,
@@ -51,9 +51,11 @@ if TYPE_CHECKING:
     from metaxy_core.store.buffered import BufferedMetadataWriter
     from metaxy_core.store.fingerprint import Fingerprint
     from metaxy_core.store.stores import (
+        ClickHouseMetadataStore,
         DeltaMetadataStore,
         DuckDBMetadataStore,
         DuckLakeMetadataStore,
+        IbisMetadataStore,
         IcebergMetadataStore,
         InMemoryMetadataStore,
         LanceDBMetadataStore,
@@ -68,6 +70,7 @@ __all__ = [
     "STATUS",
     "BufferedMetadataWriter",
     "Change",
+    "ClickHouseMetadataStore",
     "DefinitionError",
     "DeltaMetadataStore",
     "DuckDBMetadataStore",
@@ -93,6 +96,7 @@ __all__ = [
     "HashAlgorithm",
     "HashScheme",
     "HashSchemeMismatchError",
+    "IbisMetadataStore",
     "IcebergMetadataStore",
     "InMemoryMetadataStore",
     "Increment",
@@ -120,8 +124,10 @@ __all__ = [
 _AT_FIRST_USE = {
     "BufferedMetadataWriter": "metaxy_core.store.buffered",
     "Change": "metaxy_core.diff",
+    "ClickHouseMetadataStore": "metaxy_core.store.stores",
     "DeltaMetadataStore": "metaxy_core.store.stores",
     "DuckLakeMetadataStore": "metaxy_core.store.stores",
+    "IbisMetadataStore": "metaxy_core.store.stores",
     "IcebergMetadataStore": "metaxy_core.store.stores",
     "LanceDBMetadataStore": "metaxy_core.store.stores",
     "DuckDBMetadataStore": "metaxy_core.store.stores",
@@ -156,4 +162,6 @@ def __getattr__(name: str) -> Any:
     if name in _RENAMED:
         module, attribute = _RENAMED[name]
         return getattr(import_module(module), attribute)
+    if name.endswith(f"MetadataStore{CONFIG}"):
+        return __getattr__(name.removesuffix(CONFIG)).config_model()
     raise AttributeError(f"module 'metaxy_core' has no attribute {name!r}")

@@ -23,6 +23,9 @@ NAMES: Final = {
 }
 """Earlier names of the package's own names."""
 
+CONFIG = "Config"
+"""`DuckDBMetadataStoreConfig` and friends: a store's name and this is its `config_model()`."""
+
 FEATURE_DEP: Final = {"key": "feature", "columns": "select"}
 FIELD_DEP: Final = {"feature_key": "feature"}
 FIELD_SPEC: Final = {"name": "key"}

@@ -108,10 +108,12 @@ class Backend(Protocol):
         """
         ...
 
-    def append(self, table: str, rows: LazyFrame) -> int:
+    def append(self, table: str, rows: LazyFrame, key: Sequence[str] = ()) -> int:
         """Insert rows by column name; creates the table, adds missing columns. Rows inserted.
 
-        Called inside `commit`. Columns the frame does not have become NULL.
+        Called inside `commit`. Columns the frame does not have become NULL. `key` are the columns
+        that rows are looked for by, in order, for systems that sort or index a table they create;
+        they may hold NULL, and need not be unique.
         """
         ...
 

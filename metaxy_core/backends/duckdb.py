@@ -20,7 +20,7 @@ import tenacity
 from metaxy_core.backends.base import Capability, Gap, Mode, never
 from metaxy_core.backends.sql import SqlBackend, to_arrow
 from metaxy_core.errors import StoreUnavailableError
-from metaxy_core.frames.dialect import LazyFrame, lazy
+from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, builtin, join_sorted_text
 from metaxy_core.hashing import HashAlgorithm
 
@@ -115,8 +115,9 @@ class DuckDBBackend(SqlBackend):
         """See `Backend.load`: a temporary table."""
         if frame.implementation.is_ibis() and frame.to_native().get_backend() is self.connection:
             return frame
-        with self._registered(to_arrow(frame)) as source:
-            return self.keep(f"FROM {source}")
+        arrow = to_arrow(frame)
+        with self._registered(arrow) as source:
+            return self.keep(f"FROM {source}", ibis.Schema.from_pyarrow(arrow.schema))
 
     def tables(self) -> Sequence[str]:
         """See `Backend.tables`."""
@@ -126,19 +127,15 @@ class DuckDBBackend(SqlBackend):
         )
         return [name for (name,) in found]
 
-    def compile(self, frame: LazyFrame) -> str:
+    def compile(self, expression: ibis.Table) -> str:
         """See `SqlBackend.compile`: Ibis does not merge nested selects, DuckDB does, and faster."""
         options = ibis.options.sql
         with _COMPILING:
             asked, options.fuse_selects = options.fuse_selects, False
             try:
-                return super().compile(frame)
+                return super().compile(expression)
             finally:
                 options.fuse_selects = asked
-
-    def held(self, name: str) -> LazyFrame:
-        """See `SqlBackend.held`."""
-        return lazy(self.connection.table(name, database="temp"))
 
     def shape(self) -> Hashable:
         """See `Backend.shape`."""

@@ -57,7 +57,7 @@ class MemoryBackend:
                 self._tables = before
                 raise
 
-    def append(self, table: str, rows: LazyFrame) -> int:
+    def append(self, table: str, rows: LazyFrame, key: Sequence[str] = ()) -> int:
         """See `Backend.append`."""
         new = _collected(rows)
         old = self._tables.get(table)

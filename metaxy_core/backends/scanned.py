@@ -115,7 +115,7 @@ class ScannedBackend:
             self._pending = None
         return result
 
-    def append(self, table: str, rows: LazyFrame) -> int:
+    def append(self, table: str, rows: LazyFrame, key: Sequence[str] = ()) -> int:
         """See `Backend.append`."""
         if self._pending is None:
             raise RuntimeError("append() is called inside commit().")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import ibis
+import ibis.expr.operations as ops
 import pyarrow as pa
 import sqlglot as sg
 
@@ -21,7 +23,16 @@ from metaxy_core.frames.ibis import IbisDialect
 
 T = TypeVar("T")
 _MOST_TEXTS = 256
-_HELD = "metaxy_held_"
+HELD = "metaxy_held_"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A query, the columns it gives, and the held tables that it was compiled with."""
+
+    text: str
+    schema: ibis.Schema
+    uses: tuple[str, ...]
 
 
 class SqlBackend:
@@ -41,7 +52,7 @@ class SqlBackend:
         self._ibis: Any = None
         self._holding = 0
         self._held: set[str] = set()
-        self._texts: dict[Hashable, tuple[str, list[str]]] = {}
+        self._texts: dict[Hashable, Compiled] = {}
 
     # -- what a system says ----------------------------------------------------------------------
 
@@ -84,43 +95,51 @@ class SqlBackend:
                     self.prepare()
                 yield
             finally:
-                for name in list(self._held):
-                    self._drop_held(name)
+                self.forget()
                 self._ibis = None
 
     def tables(self) -> Sequence[str]:
         """See `Backend.tables`."""
-        return sorted(name for name in self.connection.list_tables() if _HELD not in name)
+        return sorted(name for name in self.connection.list_tables() if HELD not in name)
 
     def scan(self, table: str) -> LazyFrame | None:
         """See `Backend.scan`."""
-        return lazy(self.connection.table(table)) if table in self.tables() else None
+        schema = self.columns(table)
+        return None if schema is None else lazy(self.named(table, schema))
 
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
         """See `Backend.commit`."""
         with self.transaction():
             return work(self.numbers(numbers))
 
-    def append(self, table: str, rows: LazyFrame) -> int:
+    def append(self, table: str, rows: LazyFrame, key: Sequence[str] = ()) -> int:
         """See `Backend.append`; Arrow goes straight into the engine."""
         arrow = to_arrow(rows)
-        schema = ibis.Schema.from_pyarrow(arrow.schema)
-        if table not in self.tables():
-            self.create(table, schema)
+        schema, known = ibis.Schema.from_pyarrow(arrow.schema), self.columns(table)
+        if known is None:
+            self.create(table, schema, key)
         else:
-            known = self.connection.table(table).schema()
             for name, dtype in schema.items():
                 if name not in known:
-                    kind = self.connection.compiler.type_mapper.to_string(dtype)
-                    self.run(
-                        f"ALTER TABLE {self.quoted(table)} ADD COLUMN {self.quoted(name)} {kind}"
-                    )
+                    self.add(table, name, dtype)
         self.insert(table, arrow)
         return int(arrow.num_rows)
 
-    def create(self, table: str, schema: ibis.Schema) -> None:
-        """Create a table of an Ibis schema."""
-        self.connection.create_table(table, schema=schema)
+    def create(
+        self,
+        table: str,
+        schema: ibis.Schema,
+        key: Sequence[str] = (),
+        *,
+        temporary: bool = False,
+    ) -> None:
+        """Create a table of an Ibis schema; `key` as in `Backend.append`."""
+        self.connection.create_table(table, schema=schema, temp=temporary)
+
+    def add(self, table: str, column: str, dtype: Any) -> None:
+        """Add a column of an Ibis type to a table."""
+        kind = self.connection.compiler.type_mapper.to_string(dtype)
+        self.run(f"ALTER TABLE {self.quoted(table)} ADD COLUMN {self.quoted(column)} {kind}")
 
     def delete(self, table: str, ids: LazyFrame) -> int:
         """See `Backend.delete`."""
@@ -147,10 +166,10 @@ class SqlBackend:
         arrow = to_arrow(frame)
         name = self._new_name()
         schema = ibis.Schema.from_pyarrow(arrow.schema)
-        self.connection.create_table(name, schema=schema, temp=True)
+        self.create(name, schema, temporary=True)
         self._held.add(name)
         self.insert(name, arrow)
-        return self.held(name)
+        return lazy(self.named(name, schema))
 
     def hold(
         self,
@@ -160,16 +179,19 @@ class SqlBackend:
     ) -> LazyFrame:
         """See `Backend.hold`: a temporary table; queries are compiled once per key."""
         names = [name_of(frame) for frame in uses]
-        text, known = self._texts.get(key, ("", []))
-        if not text:
-            text, known = self.compile(build()), names
+        known = self._texts.get(key)
+        if known is None:
+            expression = build().to_native()
+            text = self.compile(expression)
+            known = Compiled(text, expression.schema(), tuple(names))
             if key is not None:
                 while len(self._texts) >= _MOST_TEXTS:
                     del self._texts[next(iter(self._texts))]
-                self._texts[key] = text, known
-        for old, new in zip(known, names, strict=True):
+                self._texts[key] = known
+        text = known.text
+        for old, new in zip(known.uses, names, strict=True):
             text = text.replace(old, new)
-        return self.keep(text)
+        return self.keep(text, known.schema)
 
     def release(self, frame: LazyFrame) -> None:
         """See `Backend.release`: drops the temporary table."""
@@ -178,7 +200,7 @@ class SqlBackend:
 
     def shape(self) -> Hashable:
         """See `Backend.shape`."""
-        return tuple((name, self.connection.table(name).schema()) for name in self.tables())
+        return tuple((name, self.columns(name)) for name in self.tables())
 
     # -- for subclasses --------------------------------------------------------------------------
 
@@ -207,24 +229,34 @@ class SqlBackend:
         with self.connection._safe_raw_sql(query) as cursor:
             return list(cursor.fetchall())
 
-    def compile(self, frame: LazyFrame) -> str:
-        """The text of a query."""
-        return str(self.connection.compile(frame.to_native()))
+    def columns(self, table: str) -> ibis.Schema | None:
+        """The columns of a table and their types; None where there is no such table."""
+        return self.connection.table(table).schema() if table in self.tables() else None
 
-    def keep(self, query: str) -> LazyFrame:
-        """Compute a query into a temporary table."""
+    def named(self, table: str, schema: ibis.Schema) -> ibis.Table:
+        """A table as an Ibis expression; the database is not asked."""
+        node: Any = ops.DatabaseTable(name=table, schema=schema, source=self.connection)
+        return cast("ibis.Table", node.to_expr())
+
+    def compile(self, expression: ibis.Table) -> str:
+        """The text of a query."""
+        return str(self.connection.compile(expression))
+
+    def keep(self, query: str, schema: ibis.Schema) -> LazyFrame:
+        """Compute a query that gives these columns into a temporary table."""
         name = self._new_name()
         self.run(f"CREATE TEMPORARY TABLE {self.quoted(name)} AS {query}")
         self._held.add(name)
-        return self.held(name)
+        return lazy(self.named(name, schema))
 
-    def held(self, name: str) -> LazyFrame:
-        """A temporary table as a frame."""
-        return lazy(self.connection.table(name))
+    def forget(self) -> None:
+        """Drop the temporary tables; for connections that go on without this opening."""
+        for name in list(self._held):
+            self._drop_held(name)
 
     def _new_name(self) -> str:
         self._holding += 1
-        return f"{_HELD}{self._holding:06}"
+        return f"{HELD}{self._holding:06}"
 
     def _drop_held(self, name: str) -> None:
         self._held.discard(name)

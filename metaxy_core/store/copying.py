@@ -20,7 +20,7 @@ from metaxy_core.graph import FeaturePlan
 from metaxy_core.store import fallback
 from metaxy_core.store.incoming import check_types
 from metaxy_core.store.reading import check_table, complete, stored_with_marks
-from metaxy_core.store.tables import check_id_types
+from metaxy_core.store.tables import check_id_types, sorted_by
 
 if TYPE_CHECKING:
     from metaxy_core.store.base import BaseStore
@@ -70,7 +70,7 @@ def copy_feature(
             list(range(len(numbers))), list(numbers), return_dtype=nw.Int64()
         )
         stamped = numbered.with_columns(commits.alias(COMMIT)).drop(_ORDER)
-        target.backend.append(plan.key.to_table(), stamped.lazy())
+        target.backend.append(plan.key.to_table(), stamped.lazy(), sorted_by(plan))
 
     target.backend.commit(store, numbers=numbered[_ORDER].n_unique())
     return len(missing)

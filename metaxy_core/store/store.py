@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from metaxy_core.aliases import StoreSpellings
 from metaxy_core.graph import FeaturePlan, GraphSnapshot
@@ -15,6 +15,7 @@ from metaxy_core.store import (
     verifying,
 )
 from metaxy_core.store.base import listed
+from metaxy_core.store.configs import StoreConfig, arguments, config_model
 from metaxy_core.store.incoming import Rows
 from metaxy_core.store.reads import FilterMap
 from metaxy_core.store.verifying import Finding
@@ -54,6 +55,29 @@ class MetadataStore(WriteStore, StoreSpellings):
     1
     True
     """
+
+    @classmethod
+    def config_model(cls) -> type[StoreConfig]:
+        """The pydantic model of what this store is made from.
+
+        >>> from metaxy_core import DuckDBMetadataStore
+        >>> DuckDBMetadataStore.config_model()(path="meta.duckdb").project
+        'default'
+        """
+        return config_model(cls)  # type: ignore[arg-type]  # a class has a hash
+
+    @classmethod
+    def from_config(cls, config: StoreConfig | Mapping[str, Any], **options: Any) -> Self:
+        """Make a store from its config, a model or a mapping; `options` win, such as `graph=`.
+
+        Raises:
+            ConfigError: an option is unknown or of the wrong type.
+
+        >>> from metaxy_core import DuckDBMetadataStore
+        >>> DuckDBMetadataStore.from_config({"path": "meta.duckdb", "project": "demo"}).display()
+        'duckdb://meta.duckdb'
+        """
+        return cls(**arguments(cls, config) | options)
 
     def copy_metadata(
         self,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from pydantic import SecretStr
 
 from metaxy_core.backends.memory import MemoryBackend
 from metaxy_core.errors import MissingExtraError
@@ -33,6 +35,57 @@ class DuckDBMetadataStore(MetadataStore):
         from metaxy_core.backends.duckdb import DuckDBBackend
 
         backend = DuckDBBackend(path, lock_timeout=lock_timeout, config=config)
+        super().__init__(backend, **options)
+
+
+class ClickHouseMetadataStore(MetadataStore):
+    """A store in a database of a ClickHouse server, or in a folder; see `ClickHouseBackend`.
+
+    Args:
+        dsn: `"clickhouse://user:password@host:port/database"`, `clickhouses` for TLS; what it
+            leaves out comes from `host`, `port`, `user`, `password`, `database` and `secure`,
+            which also win where both say something.
+        path: a folder for the engine in this process (chDB), instead of a server.
+        settings: ClickHouse settings of every query, such as `max_memory_usage`.
+        client: more of what `clickhouse_connect.get_client` takes, such as `ca_cert`.
+        connect_timeout: seconds to wait for the server to answer.
+        retry_timeout: seconds to repeat an insert that the network cut off.
+        options: as `MetadataStore`.
+
+    Raises:
+        MissingExtraError: clickhouse-connect is not installed.
+        ConfigError: the DSN cannot be read.
+    """
+
+    def __init__(
+        self,
+        dsn: SecretStr | str | None = None,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        user: str | None = None,
+        password: SecretStr | str | None = None,
+        database: str | None = None,
+        secure: bool | None = None,
+        path: str | Path | None = None,
+        settings: Mapping[str, Any] | None = None,
+        client: Mapping[str, Any] | None = None,
+        connect_timeout: float = 10.0,
+        retry_timeout: float = 60.0,
+        **options: Any,
+    ) -> None:
+        backends = _extra("ClickHouseMetadataStore", "clickhouse")
+        named = {"host": host, "port": port, "user": user, "password": password}
+        named |= {"database": database, "secure": secure}
+        said = {name: value for name, value in named.items() if value is not None}
+        backend = backends.ClickHouseBackend(
+            **(backends.read_dsn(dsn) if dsn else {}) | said,
+            path=path,
+            settings=settings,
+            client=client,
+            connect_timeout=connect_timeout,
+            retry_timeout=retry_timeout,
+        )
         super().__init__(backend, **options)
 
 
@@ -82,9 +135,8 @@ class DeltaMetadataStore(MetadataStore):
     def __init__(
         self, uri: str | Path, *, storage_options: Mapping[str, str] | None = None, **options: Any
     ) -> None:
-        with needing("DeltaMetadataStore", "delta"):
-            from metaxy_core.backends.delta import DeltaBackend
-        super().__init__(DeltaBackend(uri, storage_options=storage_options), **options)
+        backends = _extra("DeltaMetadataStore", "delta")
+        super().__init__(backends.DeltaBackend(uri, storage_options=storage_options), **options)
 
 
 class IcebergMetadataStore(MetadataStore):
@@ -105,9 +157,8 @@ class IcebergMetadataStore(MetadataStore):
         namespace: str = "metaxy",
         **options: Any,
     ) -> None:
-        with needing("IcebergMetadataStore", "iceberg"):
-            from metaxy_core.backends.iceberg import IcebergBackend
-        backend = IcebergBackend(warehouse, catalog=catalog, namespace=namespace)
+        backends = _extra("IcebergMetadataStore", "iceberg")
+        backend = backends.IcebergBackend(warehouse, catalog=catalog, namespace=namespace)
         super().__init__(backend, **options)
 
 
@@ -123,17 +174,29 @@ class LanceDBMetadataStore(MetadataStore):
     def __init__(
         self, uri: str | Path, *, storage_options: Mapping[str, str] | None = None, **options: Any
     ) -> None:
-        with needing("LanceDBMetadataStore", "lancedb"):
-            from metaxy_core.backends.lancedb import LanceDBBackend
-        super().__init__(LanceDBBackend(uri, storage_options=storage_options), **options)
+        backends = _extra("LanceDBMetadataStore", "lancedb")
+        super().__init__(backends.LanceDBBackend(uri, storage_options=storage_options), **options)
 
 
-@contextmanager
-def needing(store: str, extra: str) -> Iterator[None]:
-    """Say which extra to install where a store's packages are not there."""
+class IbisMetadataStore(MetadataStore):
+    """A store in any other database that Ibis speaks to; see `ConnectionBackend`.
+
+    Args:
+        connection: an open Ibis connection, or a function that makes one (such a store pickles).
+        functions: what its engine calls our functions; known for BigQuery, Databricks, DuckDB,
+            PySpark, Snowflake and Trino.
+        options: as `MetadataStore`.
+    """
+
+    def __init__(self, connection: Any, *, functions: Any = None, **options: Any) -> None:
+        from metaxy_core.backends.connection import ConnectionBackend
+
+        super().__init__(ConnectionBackend(connection, functions=functions), **options)
+
+
+def _extra(store: str, extra: str) -> Any:
+    """The module of a backend whose packages an extra of the same name brings."""
     try:
-        yield
+        return import_module(f"metaxy_core.backends.{extra}")
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("metaxy_core"):
-            raise
-        raise MissingExtraError(store, error.name, extra) from error
+        raise MissingExtraError(store, str(error.name), extra) from error

@@ -8,6 +8,7 @@ import narwhals as nw
 import polars as pl
 
 from metaxy_core.backends.base import to_polars
+from metaxy_core.columns import COMMIT
 from metaxy_core.errors import MetadataSchemaError, VersioningEngineMismatchError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import Engine, hold_in_memory, release_nothing
@@ -77,6 +78,11 @@ def own_table(
     if table.implementation.is_polars() or engine.dialect is not store.backend.dialect:
         table = engine.bring(table)
     return complete(plan, table)
+
+
+def sorted_by(plan: FeaturePlan) -> tuple[str, ...]:
+    """What the rows of a feature's table are looked for by; see `Backend.append`."""
+    return tuple(dict.fromkeys((*plan.unit, *plan.spec.id_columns, COMMIT)))
 
 
 def empty_table(store: BaseStore, plan: FeaturePlan, samples: DataFrame | None = None) -> LazyFrame:

@@ -35,7 +35,7 @@ from metaxy_core.store.incoming import accept, are_read_back, check_types
 from metaxy_core.store.reading import check_table
 from metaxy_core.store.request import Write
 from metaxy_core.store.sets import check_sets, with_empty_parents, with_open_rows
-from metaxy_core.store.tables import check_id_types
+from metaxy_core.store.tables import check_id_types, sorted_by
 from metaxy_core.versioning.provenance import with_overrides, with_root_provenance, with_total
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def write(
                 continue
             joined = with_open_rows(store, one, rows) if one.plan.is_expansion else rows
             stamped = joined.with_columns(nw.lit(numbers[0], nw.Int64()).alias(COMMIT))
-            store.backend.append(one.plan.key.to_table(), stamped.lazy())
+            store.backend.append(one.plan.key.to_table(), stamped.lazy(), sorted_by(one.plan))
             counts[str(one.plan.key)] = len(rows)
 
     store.backend.commit(store_all)

@@ -66,11 +66,11 @@ def test_a_failing_commit_leaves_no_part_behind(store, monkeypatch):
     settle(store, "a", samples=rows({"id": ["x"]}))
     append, calls = store.backend.append, []
 
-    def fails_second(table, frame):
+    def fails_second(table, frame, key):
         calls.append(table)
         if len(calls) == 2:
             raise InterruptedHereError
-        return append(table, frame)
+        return append(table, frame, key)
 
     monkeypatch.setattr(store.backend, "append", fails_second)
     todo = store.resolve_update("b").todo()
