@@ -374,7 +374,7 @@ MUTATIONS: dict[Mutation, int] = {
     clock_decides: 0,
     members_unsorted: 0,
     members_without_ids: 6,
-    one_lacking_member_is_not_enough: 591,
+    one_lacking_member_is_not_enough: 797,
     empty_parents_forgotten: 0,
     undelete_does_nothing: 0,
     hard_delete_of_the_last_row_only: 20,
