@@ -53,6 +53,7 @@ class SQLiteBackend(SqlBackend):
         "decimals": never("its numbers are 64-bit integers and floats"),
         "unsigned integers": never("its largest integer is that of 64 bits with a sign"),
     }
+    failures = (OSError, sqlite3.Error)
     unstorable = (nw.List, nw.Struct, nw.Decimal, nw.UInt64)
 
     def __init__(self, path: str | Path = MEMORY, *, lock_timeout: float = 60.0) -> None:
@@ -103,7 +104,8 @@ class SQLiteBackend(SqlBackend):
             yield
             self._waiting(self.run, "COMMIT")
         except BaseException as error:
-            self.run("ROLLBACK")
+            if self.connection.con.in_transaction:  # a full disk ends it by itself
+                self.run("ROLLBACK")
             if isinstance(error, sqlite3.OperationalError) and "readonly" in str(error):
                 raise _unavailable(self.path, error, self.lock_timeout) from error
             raise

@@ -135,7 +135,7 @@ class WriteStore(ReadStore):
         named = write_id or writing.new_write_id(self.writer)
         try:
             return writing.write(self, writes, run, named, may_be_stored=write_id is not None)
-        except self.backend.failures as error:
+        except (*self.backend.failures, StoreUnavailableError) as error:
             raise spool.not_stored(self, writes, run, named, error) from error
 
     def delete(
