@@ -18,6 +18,9 @@ class TestClickHouse(StoreConformance):
 
 @pytest.mark.slow
 @pytest.mark.skipif(
+    os.environ.get("METAXY_FUZZ") != "long", reason="the same again over HTTP: long profile only"
+)
+@pytest.mark.skipif(
     "METAXY_TEST_CLICKHOUSE" in os.environ, reason="it is about the engine in this process"
 )
 class TestClickHouseServer(StoreConformance):

@@ -18,10 +18,10 @@ Make = Callable[[Path], MetadataStore]
 
 STORES: dict[str, Make] = {
     "duckdb": lambda folder: DuckDBMetadataStore(
-        folder / "a.duckdb", graph=FEATURES, spool_dir=folder / "spool"
+        folder / "a.duckdb", graph=FEATURES, spool_dir=folder / "spool", lock_timeout=300
     ),
     "sqlite": lambda folder: SQLiteMetadataStore(
-        folder / "a.sqlite", graph=FEATURES, spool_dir=folder / "spool"
+        folder / "a.sqlite", graph=FEATURES, spool_dir=folder / "spool", lock_timeout=300
     ),
 }
 """Embedded engines, each with a store in a folder."""
