@@ -21,6 +21,7 @@ from metaxy_core import (
     StoreUnavailableError,
 )
 from metaxy_core.backends.sql import name_of
+from metaxy_core.errors import NotStoredError
 from metaxy_core.frames.dialect import lazy
 from tests.builders import NOTHING, feature, graph, rows, said, settle
 from tests.properties.machine import first_failure

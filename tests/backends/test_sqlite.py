@@ -25,6 +25,7 @@ from metaxy_core import (
     StoreUnavailableError,
 )
 from metaxy_core.backends.sqlite import SQLiteBackend
+from metaxy_core.errors import NotStoredError
 from metaxy_core.frames.dialect import lazy
 from tests.builders import (
     NOTHING,
