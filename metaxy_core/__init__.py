@@ -6,6 +6,7 @@ Declarations are imported at once; stores, which bring engines with them, at the
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from metaxy_core.aliases import CONFIG, NAMES
 from metaxy_core.ambient import active_graph, use_graph
 from metaxy_core.columns import (
     DATA_VERSION_BY_FIELD,
@@ -47,10 +48,17 @@ if TYPE_CHECKING:
     from metaxy_core.render.mermaid import render as render_mermaid
     from metaxy_core.render.svg import data_uri as svg_data_uri
     from metaxy_core.store import Increment, LazyIncrement, MetadataStore
+    from metaxy_core.store.buffered import BufferedMetadataWriter
     from metaxy_core.store.fingerprint import Fingerprint
     from metaxy_core.store.stores import (
+        ClickHouseMetadataStore,
+        DeltaMetadataStore,
         DuckDBMetadataStore,
+        DuckLakeMetadataStore,
+        IbisMetadataStore,
+        IcebergMetadataStore,
         InMemoryMetadataStore,
+        LanceDBMetadataStore,
         PostgresMetadataStore,
         SQLiteMetadataStore,
     )
@@ -62,9 +70,13 @@ __all__ = [
     "PROVENANCE_BY_FIELD",
     "STALE_FIELDS",
     "STATUS",
+    "BufferedMetadataWriter",
     "Change",
+    "ClickHouseMetadataStore",
     "DefinitionError",
+    "DeltaMetadataStore",
     "DuckDBMetadataStore",
+    "DuckLakeMetadataStore",
     "EdgePlan",
     "Feature",
     "FeatureDep",
@@ -86,8 +98,11 @@ __all__ = [
     "HashAlgorithm",
     "HashScheme",
     "HashSchemeMismatchError",
+    "IbisMetadataStore",
+    "IcebergMetadataStore",
     "InMemoryMetadataStore",
     "Increment",
+    "LanceDBMetadataStore",
     "LazyIncrement",
     "LineageKind",
     "LineageRelationship",
@@ -111,7 +126,16 @@ __all__ = [
 ]
 
 _AT_FIRST_USE = {
+    "BufferedMetadataWriter": "metaxy_core.store.buffered",
     "Change": "metaxy_core.diff",
+    "ClickHouseMetadataStore": "metaxy_core.store.stores",
+    "DeltaMetadataStore": "metaxy_core.store.stores",
+    "DuckLakeMetadataStore": "metaxy_core.store.stores",
+    "IbisMetadataStore": "metaxy_core.store.stores",
+    "IcebergMetadataStore": "metaxy_core.store.stores",
+    "LanceDBMetadataStore": "metaxy_core.store.stores",
+    "PostgresMetadataStore": "metaxy_core.store.stores",
+    "SQLiteMetadataStore": "metaxy_core.store.stores",
     "DuckDBMetadataStore": "metaxy_core.store.stores",
     "FeatureDiff": "metaxy_core.diff",
     "Fingerprint": "metaxy_core.store.fingerprint",
@@ -121,8 +145,6 @@ _AT_FIRST_USE = {
     "Increment": "metaxy_core.store",
     "LazyIncrement": "metaxy_core.store",
     "MetadataStore": "metaxy_core.store",
-    "PostgresMetadataStore": "metaxy_core.store.stores",
-    "SQLiteMetadataStore": "metaxy_core.store.stores",
     "Severity": "metaxy_core.diff",
     "neighbourhood": "metaxy_core.diff",
 }
@@ -138,9 +160,14 @@ _RENAMED = {
 
 
 def __getattr__(name: str) -> Any:
+    name = NAMES.get(name, name)
+    if name in globals():
+        return globals()[name]
     if name in _AT_FIRST_USE:
         return getattr(import_module(_AT_FIRST_USE[name]), name)
     if name in _RENAMED:
         module, attribute = _RENAMED[name]
         return getattr(import_module(module), attribute)
+    if name.endswith(f"MetadataStore{CONFIG}"):
+        return __getattr__(name.removesuffix(CONFIG)).config_model()
     raise AttributeError(f"module 'metaxy_core' has no attribute {name!r}")

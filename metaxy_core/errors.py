@@ -13,10 +13,13 @@ MetaxyError
 ├── FilterError                         a filter text that is not in the language
 ├── StoreError
 │   ├── StoreNotOpenError
-│   ├── MissingExtraError               a package that this kind of store needs
 │   ├── StoreUnavailableError           the database cannot be opened: see `reason`
 │   ├── FeatureNotFoundError            no table in any store tried
 │   ├── MetadataSchemaError             rows that do not fit the feature
+│   ├── NotStoredError                  the database failed; the rows are kept in a file
+│   ├── SpoolFileError                  a file that keeps no such rows
+│   ├── CrossProjectWriteError          the feature belongs to another project
+│   ├── MissingExtraError               a package that the store needs is not installed
 │   ├── FallbackDeleteError             the rows live in a fallback store only
 │   ├── SetClosedError                  a second plain write of one parent's children
 │   ├── HashSchemeMismatchError
@@ -30,7 +33,9 @@ Messages say what was asked, what was found and what to do; attributes carry the
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class MetaxyError(Exception):
@@ -94,20 +99,6 @@ class StoreNotOpenError(StoreError):
     """A store was used outside `with store:`."""
 
 
-class MissingExtraError(StoreError, ImportError):
-    """A kind of store needs a package that is not installed.
-
-    Attributes:
-        extra: the extra of this distribution that brings it.
-    """
-
-    def __init__(self, store: str, extra: str, package: str | None) -> None:
-        self.extra = extra
-        super().__init__(
-            f"{store} needs the package {package!r}: pip install 'metaxy-dagster[{extra}]'."
-        )
-
-
 class StoreUnavailableError(StoreError):
     """The database could not be opened.
 
@@ -147,6 +138,52 @@ class MetadataSchemaError(StoreError, ValueError):
     def __init__(self, feature: str, message: str) -> None:
         self.feature = feature
         super().__init__(f"Feature {feature!r}: {message}")
+
+
+class NotStoredError(StoreError):
+    """Rows that fit could not be stored, because the database failed; they are kept in a file.
+
+    Attributes:
+        features: the keys the rows were meant for.
+        path: the file, for `metaxy metadata replay`; None where it could not be written either.
+    """
+
+    def __init__(
+        self, features: Sequence[str], store: str, cause: str, path: Path | None, lost: str = ""
+    ) -> None:
+        self.features, self.path = tuple(features), path
+        kept = (
+            f"They are kept in {path}. When the store works again, run: metaxy metadata replay "
+            f"{shlex.quote(str(path))}"
+            if path
+            else f"They could not be kept in a file either: {lost}"
+        )
+        super().__init__(
+            f"Rows of {', '.join(self.features)} could not be stored in {store} ({cause}). {kept}"
+        )
+
+
+class SpoolFileError(StoreError):
+    """A file given for replaying does not keep rows that could not be stored."""
+
+
+class CrossProjectWriteError(StoreError):
+    """A write to a feature of another project; nothing was stored."""
+
+
+class MissingExtraError(StoreError, ImportError):
+    """A package that a store needs is not installed.
+
+    Attributes:
+        extra: the name in `pip install 'metaxy-dagster[<extra>]'`.
+    """
+
+    def __init__(self, store: str, package: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(
+            f"{store} needs the package {package!r}, which is not installed: "
+            f"pip install 'metaxy-dagster[{extra}]'"
+        )
 
 
 class FallbackDeleteError(StoreError):

@@ -50,14 +50,14 @@ class Attempt:
 
         Raises:
             MetadataSchemaError: the rows do not fit; nothing of the chunk was stored.
+            NotStoredError: the store failed; the chunk is kept in a file, to be replayed.
         """
         plan = self.work.plan
         todo = self.increment.provenance().to_native()
         rows = with_provenance(plan, in_polars(frame), todo, strict=self.strict)
         if not rows.height:
             return 0
-        with self.store.open("w") as opened:
-            stored = opened.write(plan.key, rows)
+        stored = self.store.deliver(plan.key, rows)
         units = rows.select(plan.unit).unique()
         self._written.add(units)
         self._schema = rows.schema

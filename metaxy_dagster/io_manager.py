@@ -142,8 +142,8 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
                 return feed.finish(policy)
         rows, orphaned, handled = 0, 0, 0
         for frame in frames:
-            with self.store.open("w", context.run_id, graph=work.graph) as opened:
-                rows += opened.write(feature, in_polars(frame))
+            store = self.store.describe(graph=work.graph, run_id=context.run_id)
+            rows += store.deliver(feature, in_polars(frame))
         if obj is not None:
             with closing(resolve(self.store, work)) as rest:
                 orphaned = rest.counts["orphaned"]

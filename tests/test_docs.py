@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from metaxy_core import FeatureGraph, use_graph
+from metaxy_core.backends.support import support_table
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,3 +52,17 @@ def test_every_link_in_the_docs_leads_somewhere():
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+STORES = sorted(path.name for path in (ROOT / "docs/stores").glob("*.md"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", STORES)
+def test_the_pages_of_the_stores_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(_python(f"docs/stores/{page}"), page, "exec"), {"__name__": "guide"})
+
+
+def test_the_table_of_stores_is_made_from_what_backends_declare():
+    assert support_table() in (ROOT / "docs/stores/README.md").read_text()

@@ -69,6 +69,11 @@ class Backend(Protocol):
         ...
 
     @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """The exceptions by which the system says that it failed, whatever was asked."""
+        ...
+
+    @property
     def unstorable(self) -> tuple[type[nw.dtypes.DType], ...]:
         """Types of columns, and of what is in them, that the system cannot keep as they are."""
         ...
@@ -108,10 +113,12 @@ class Backend(Protocol):
         """
         ...
 
-    def append(self, table: str, rows: LazyFrame) -> int:
+    def append(self, table: str, rows: LazyFrame, key: Sequence[str] = ()) -> int:
         """Insert rows by column name; creates the table, adds missing columns. Rows inserted.
 
-        Called inside `commit`. Columns the frame does not have become NULL.
+        Called inside `commit`. Columns the frame does not have become NULL. `key` are the columns
+        that rows are looked for by, in order, for systems that sort or index a table they create;
+        they may hold NULL, and need not be unique.
         """
         ...
 

@@ -23,6 +23,7 @@ class MemoryBackend:
     gaps: Mapping[Capability, Gap] = {
         "several writers": never("the tables are in one process's memory"),
     }
+    failures = (MemoryError,)
     unstorable = ()
 
     def __init__(self) -> None:
@@ -60,7 +61,7 @@ class MemoryBackend:
                 self._tables = before
                 raise
 
-    def append(self, table: str, rows: LazyFrame) -> int:
+    def append(self, table: str, rows: LazyFrame, key: Sequence[str] = ()) -> int:
         """See `Backend.append`."""
         new = _collected(rows)
         old = self._tables.get(table)

@@ -14,9 +14,11 @@ from typing import Any
 
 import ibis
 import narwhals as nw
+import psycopg
 import pyarrow as pa
 import tenacity
 from psycopg import errors
+from pydantic import SecretStr
 from sqlglot import exp
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never, notyet
@@ -47,10 +49,11 @@ class PostgresBackend(SqlBackend):
         lock_timeout: seconds to wait for other writers' commits.
 
     Raises:
-        ValueError: the DSN cannot be read; the message does not repeat it.
+        ConfigError: the DSN cannot be read; the message does not repeat it.
     """
 
     dialect = DIALECT
+    failures = (OSError, psycopg.Error, StoreUnavailableError)
     gaps: Mapping[Capability, Gap] = {
         "structs": notyet("they would be JSON, which does not give back the types of members"),
         "unsigned integers": never("its largest integer is that of 64 bits with a sign"),
@@ -60,7 +63,7 @@ class PostgresBackend(SqlBackend):
 
     def __init__(
         self,
-        dsn: str = "",
+        dsn: SecretStr | str = "",
         *,
         schema: str = "public",
         parameters: Mapping[str, Any] | None = None,
@@ -128,7 +131,14 @@ class PostgresBackend(SqlBackend):
         )
         return sorted(number for (number,) in taken)
 
-    def create(self, table: str, schema: ibis.Schema, *, temporary: bool = False) -> None:
+    def create(
+        self,
+        table: str,
+        schema: ibis.Schema,
+        key: Sequence[str] = (),
+        *,
+        temporary: bool = False,
+    ) -> None:
         """See `SqlBackend.create`."""
         columns = ", ".join(f"{self.quoted(name)} {self._kind(schema[name])}" for name in schema)
         what = "TEMPORARY TABLE" if temporary else "TABLE"

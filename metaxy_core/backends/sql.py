@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import ibis
 import ibis.expr.operations as ops
@@ -24,7 +24,7 @@ from metaxy_core.frames.ibis import IbisDialect
 
 T = TypeVar("T")
 _MOST_TEXTS = 256
-_HELD = "metaxy_held_"
+HELD = "metaxy_held_"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class SqlBackend:
 
     one_thread = True
     gaps: Mapping[Capability, Gap] = {}
+    failures: tuple[type[Exception], ...] = (OSError,)
     unstorable: tuple[type[Any], ...] = ()
     dialect: IbisDialect
 
@@ -104,7 +105,7 @@ class SqlBackend:
 
     def tables(self) -> Sequence[str]:
         """See `Backend.tables`."""
-        return sorted(name for name in self.connection.list_tables() if _HELD not in name)
+        return sorted(name for name in self.connection.list_tables() if HELD not in name)
 
     def scan(self, table: str) -> LazyFrame | None:
         """See `Backend.scan`."""
@@ -116,12 +117,12 @@ class SqlBackend:
         with self.transaction():
             return work(self.numbers(numbers))
 
-    def append(self, table: str, rows: LazyFrame) -> int:
+    def append(self, table: str, rows: LazyFrame, key: Sequence[str] = ()) -> int:
         """See `Backend.append`; Arrow goes straight into the engine."""
         arrow = to_arrow(rows)
         schema, known = ibis.Schema.from_pyarrow(arrow.schema), self.columns(table)
         if known is None:
-            self.create(table, schema)
+            self.create(table, schema, key)
         else:
             for name, dtype in schema.items():
                 if name not in known:
@@ -129,8 +130,15 @@ class SqlBackend:
         self.insert(table, arrow)
         return int(arrow.num_rows)
 
-    def create(self, table: str, schema: ibis.Schema, *, temporary: bool = False) -> None:
-        """Create a table of an Ibis schema."""
+    def create(
+        self,
+        table: str,
+        schema: ibis.Schema,
+        key: Sequence[str] = (),
+        *,
+        temporary: bool = False,
+    ) -> None:
+        """Create a table of an Ibis schema; `key` as in `Backend.append`."""
         self.connection.create_table(table, schema=schema, temp=temporary)
 
     def add(self, table: str, column: str, dtype: Any) -> None:
@@ -179,7 +187,7 @@ class SqlBackend:
         known = self._texts.get(key)
         if known is None:
             expression = build().to_native()
-            text = str(self.connection.compile(expression))
+            text = self.compile(expression)
             known = Compiled(text, expression.schema(), tuple(names))
             if key is not None:
                 while len(self._texts) >= _MOST_TEXTS:
@@ -230,10 +238,14 @@ class SqlBackend:
         """The columns of a table and their types; None where there is no such table."""
         return self.connection.table(table).schema() if table in self.tables() else None
 
-    def named(self, table: str, schema: ibis.Schema) -> Any:
+    def named(self, table: str, schema: ibis.Schema) -> ibis.Table:
         """A table as an Ibis expression; the database is not asked."""
-        table_node: Any = ops.DatabaseTable(name=table, schema=schema, source=self.connection)
-        return table_node.to_expr()
+        node: Any = ops.DatabaseTable(name=table, schema=schema, source=self.connection)
+        return cast("ibis.Table", node.to_expr())
+
+    def compile(self, expression: ibis.Table) -> str:
+        """The text of a query."""
+        return str(self.connection.compile(expression))
 
     def keep(self, query: str, schema: ibis.Schema) -> LazyFrame:
         """Compute a query that gives these columns into a temporary table."""
@@ -249,7 +261,7 @@ class SqlBackend:
 
     def _new_name(self) -> str:
         self._holding += 1
-        return f"{_HELD}{self._holding:06}"
+        return f"{HELD}{self._holding:06}"
 
     def _drop_held(self, name: str) -> None:
         self._held.discard(name)

@@ -20,7 +20,7 @@ import pyarrow as pa
 import tenacity
 
 from metaxy_core.backends.base import Capability, Gap, Mode, never, notyet
-from metaxy_core.backends.sql import SqlBackend, unkept_time
+from metaxy_core.backends.sql import SqlBackend, name_of, unkept_time
 from metaxy_core.backends.sqlite_ibis import (
     DIALECT,
     IbisConnection,
@@ -30,7 +30,7 @@ from metaxy_core.backends.sqlite_ibis import (
     written,
 )
 from metaxy_core.errors import StoreUnavailableError
-from metaxy_core.frames.dialect import DataFrame
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 
 MEMORY = ":memory:"
 _COUNTER = "metaxy_commit_order"
@@ -46,6 +46,7 @@ class SQLiteBackend(SqlBackend):
     """
 
     dialect = DIALECT
+    failures = (OSError, sqlite3.Error, StoreUnavailableError)
     gaps: Mapping[Capability, Gap] = {
         "several writers": never("one connection writes at a time: others wait for it"),
         "lists": notyet("they would be JSON, which does not give back the types of elements"),
@@ -92,7 +93,8 @@ class SQLiteBackend(SqlBackend):
             with self.transaction():
                 self.run(f"CREATE TABLE IF NOT EXISTS {_COUNTER} (last BIGINT NOT NULL)")
                 self.run(
-                    f"INSERT INTO {_COUNTER} SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM {_COUNTER})"
+                    f"INSERT INTO {_COUNTER} SELECT 0 "  # noqa: S608  # our own name
+                    f"WHERE NOT EXISTS (SELECT 1 FROM {_COUNTER})"
                 )
 
     @contextmanager
@@ -110,11 +112,18 @@ class SQLiteBackend(SqlBackend):
 
     def numbers(self, count: int) -> Sequence[int]:
         """See `SqlBackend.numbers`: a counter that the commit raises."""
-        self.run(f"UPDATE {_COUNTER} SET last = last + {count:d}")
-        [(last,)] = self.fetch(f"SELECT last FROM {_COUNTER}")
+        self.run(f"UPDATE {_COUNTER} SET last = last + {count:d}")  # noqa: S608  # our own name
+        [(last,)] = self.fetch(f"SELECT last FROM {_COUNTER}")  # noqa: S608
         return range(last - count + 1, last + 1)
 
-    def create(self, table: str, schema: ibis.Schema, *, temporary: bool = False) -> None:
+    def create(
+        self,
+        table: str,
+        schema: ibis.Schema,
+        key: Sequence[str] = (),
+        *,
+        temporary: bool = False,
+    ) -> None:
         """See `SqlBackend.create`."""
         columns = ", ".join(f"{self.quoted(name)} {kind_of(schema[name])}" for name in schema)
         what = "TEMPORARY TABLE" if temporary else "TABLE"
@@ -125,6 +134,19 @@ class SQLiteBackend(SqlBackend):
         self.run(
             f"ALTER TABLE {self.quoted(table)} ADD COLUMN {self.quoted(column)} {kind_of(dtype)}"
         )
+
+    def delete(self, table: str, ids: LazyFrame) -> int:
+        """See `Backend.delete`; IN makes an index, where EXISTS would be asked for every row."""
+        wanted = self.load(ids)
+        names = ", ".join(map(self.quoted, wanted.collect_schema().names()))
+        source = self.quoted(name_of(wanted))
+        with self.connection._safe_raw_sql(
+            f"DELETE FROM {self.quoted(table)} "  # noqa: S608  # quoted
+            f"WHERE ({names}) IN (SELECT {names} FROM {source})"
+        ) as cursor:
+            deleted = int(cursor.rowcount)
+        self.release(wanted)
+        return deleted
 
     def insert(self, table: str, rows: pa.Table) -> None:
         """See `SqlBackend.insert`."""
@@ -139,9 +161,9 @@ class SQLiteBackend(SqlBackend):
         """See `Backend.tables`."""
         found = self.fetch(
             "SELECT name FROM main.sqlite_master WHERE type = 'table' "
-            f"AND name NOT LIKE 'sqlite@_%' ESCAPE '@' AND name <> '{_COUNTER}' ORDER BY name"
+            "AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name"
         )
-        return [name for (name,) in found]
+        return [name for (name,) in found if name != _COUNTER]
 
     def columns(self, table: str) -> ibis.Schema | None:
         """See `SqlBackend.columns`."""
@@ -171,7 +193,7 @@ class SQLiteBackend(SqlBackend):
         if mode == "r" and not os.access(path.parent, os.W_OK):
             # Readers of a log share memory through a file beside it, where one can be made.
             address += "" if Path(f"{path}-wal").exists() else "&immutable=1"
-        connection = sqlite3.connect(address, uri=True, **_OPTIONS)
+        connection: sqlite3.Connection = sqlite3.connect(address, uri=True, **_OPTIONS)
         try:
             connection.execute(f"PRAGMA busy_timeout = {self._moment}")
             if mode == "w":

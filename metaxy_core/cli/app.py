@@ -1,7 +1,7 @@
 """The command `metaxy`: its commands by name, and the one place where errors are told.
 
 Exit codes: 0 done, or in sync; 1 a mistake in what was asked; 2 differences (`graph diff`) or
-something to do (`status`).
+something to do (`status`), or something wrong (`metadata verify`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from metaxy_core.cli import features, graph, snapshots, status
+from metaxy_core.cli import features, graph, metadata, snapshots, status
 from metaxy_core.cli.output import tell
 from metaxy_core.errors import MetaxyError
 
@@ -25,8 +25,10 @@ app = App(
 )
 graphs = App(name="graph", help="Draw the graph, compare it, see its history.")
 lists = App(name="list", help="List what there is.")
+upkeep = App(name="metadata", help="Keep stored rows in order: copy, compact, verify, replay.")
 app.command(graphs)
 app.command(lists)
+app.command(upkeep)
 app.command(snapshots.push, name="push")
 app.command(status.status, name="status")
 graphs.command(graph.render, name="render")
@@ -34,6 +36,11 @@ graphs.command(graph.diff, name="diff")
 graphs.command(snapshots.push, name="push")
 graphs.command(snapshots.history, name="history")
 graphs.command(snapshots.snapshot, name="snapshot")
+upkeep.command(metadata.replay, name="replay")
+upkeep.command(metadata.copy, name="copy")
+upkeep.command(metadata.compact, name="compact")
+upkeep.command(metadata.verify, name="verify")
+upkeep.command(metadata.rebase, name="rebase")
 lists.command(features.features, name="features")
 
 

@@ -1,9 +1,9 @@
-"""A frame of a database as a lazy frame over Polars that reads it when it is collected."""
+"""Rows from elsewhere as a lazy frame over Polars that reads them when it is collected."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import narwhals as nw
 import polars as pl
@@ -20,17 +20,26 @@ def deferred(frame: LazyFrame) -> LazyFrame:
 
     Filters are applied in memory. Valid as long as the frame is: while its store is open.
     """
-    schema = nw.Schema(frame.collect_schema()).to_polars()
 
-    def read(
+    def read(columns: Sequence[str] | None) -> pl.DataFrame:
+        part = frame if columns is None else frame.select(*columns)
+        found: pl.DataFrame = part.collect("polars").to_native()
+        return found
+
+    return lazy(lazily(read, nw.Schema(frame.collect_schema()).to_polars()))
+
+
+def lazily(read: Callable[[Sequence[str] | None], pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
+    """A lazy frame of what `read` gives for some columns, or for all of them (None)."""
+
+    def batches(
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, batch: int | None
     ) -> Iterator[pl.DataFrame]:
-        part = frame if columns is None else frame.select(*columns)
-        if rows is not None:
-            part = part.head(rows)  # Polars counts rows before it filters them
         with _ONE_AT_A_TIME:
-            found: pl.DataFrame = part.collect("polars").to_native()
+            found = read(columns)
+        if rows is not None:
+            found = found.head(rows)  # Polars counts rows before it filters them
         typed = found.cast({name: schema[name] for name in found.columns})
         yield typed if predicate is None else typed.filter(predicate)
 
-    return lazy(register_io_source(read, schema=schema))
+    return register_io_source(batches, schema=schema)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from metaxy_core.aliases import GraphSpellings
 from metaxy_core.errors import (
     CycleError,
     DuplicateFeatureError,
@@ -20,7 +21,7 @@ from metaxy_core.keys import FeatureKey
 from metaxy_core.spec import FeatureSpec
 
 
-class Graph(Mapping[FeatureKey, FeatureSpec]):
+class Graph(GraphSpellings, Mapping[FeatureKey, FeatureSpec]):
     """Features that fit together; immutable. Iterates parents first, then by key.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from metaxy_core.aliases import FeatureGraphSpellings
 from metaxy_core.errors import CycleError
 from metaxy_core.graph.graph import Graph, check_new
 from metaxy_core.graph.plan import plan_feature
@@ -12,7 +13,7 @@ from metaxy_core.keys import FeatureKey
 from metaxy_core.spec import FeatureSpec
 
 
-class FeatureGraph:
+class FeatureGraph(FeatureGraphSpellings):
     """Features as they are declared, one by one; `freeze()` gives the immutable `Graph`.
 
     A declaration is refused at once where that can be told: a taken key, unknown parent fields,

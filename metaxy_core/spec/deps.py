@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_serializer, model_validator
 
+from metaxy_core.aliases import FEATURE_DEP, renamed
 from metaxy_core.columns import is_system
 from metaxy_core.keys import FeatureKey
 from metaxy_core.spec.fields import FieldsMapping
@@ -47,7 +48,9 @@ class FeatureDep(Value):
     @model_validator(mode="before")
     @classmethod
     def _from_short_form(cls, value: Any) -> Any:
-        return value if isinstance(value, dict | FeatureDep) else {"feature": value}
+        if isinstance(value, dict):
+            return renamed(value, FEATURE_DEP)
+        return value if isinstance(value, FeatureDep) else {"feature": value}
 
     @model_validator(mode="after")
     def _names_are_the_users(self) -> FeatureDep:

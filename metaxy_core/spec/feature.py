@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
+from metaxy_core.aliases import CallableSpec
 from metaxy_core.columns import is_system
 from metaxy_core.errors import KeyCollisionError
 from metaxy_core.keys import FeatureKey, FieldKey
@@ -19,7 +20,7 @@ def _sequence(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else (value,)
 
 
-class FeatureSpec(Value):
+class FeatureSpec(Value, CallableSpec):
     """The declaration of a feature.
 
     `fields` are sorted nowhere: their order is the user's, versions sort by key. Without fields a

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from metaxy_core.aliases import FIELD_DEP, FIELD_SPEC, renamed
 from metaxy_core.keys import FeatureKey, FieldKey
 from metaxy_core.spec.value import Value
 
@@ -38,6 +39,11 @@ class FieldDep(Value):
     feature: FeatureKey
     fields: SpecialFieldDep | tuple[FieldKey, ...] = ALL
 
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled(cls, value: Any) -> Any:
+        return renamed(value, FIELD_DEP) if isinstance(value, dict) else value
+
 
 class FieldSpec(Value):
     """A field: its key, its code version and, where the automatic mapping is not meant, its deps.
@@ -60,7 +66,9 @@ class FieldSpec(Value):
     @model_validator(mode="before")
     @classmethod
     def _from_short_form(cls, value: Any) -> Any:
-        return {"key": value} if isinstance(value, str | FieldKey) else value
+        if isinstance(value, str | FieldKey):
+            return {"key": value}
+        return renamed(value, FIELD_SPEC) if isinstance(value, dict) else value
 
 
 class FieldsMapping(Value):

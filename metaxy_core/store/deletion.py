@@ -23,11 +23,11 @@ from metaxy_core.store.reading import complete, own_rows, stored_with_marks
 from metaxy_core.store.writing import new_write_id
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 
 def soft_delete(
-    store: MetadataStore, plan: FeaturePlan, filters: Sequence[Predicate], samples: Rows | None
+    store: BaseStore, plan: FeaturePlan, filters: Sequence[Predicate], samples: Rows | None
 ) -> int:
     """Mark stored rows as deleted, in one commit that keeps what is left of their units."""
     table = _own_table(store, plan)
@@ -51,7 +51,7 @@ def soft_delete(
 
 
 def hard_delete(
-    store: MetadataStore, plan: FeaturePlan, filters: Sequence[Predicate], samples: Rows | None
+    store: BaseStore, plan: FeaturePlan, filters: Sequence[Predicate], samples: Rows | None
 ) -> int:
     """Remove samples with all their rows, of every version; soft-deleted ones as well."""
     table = _own_table(store, plan)
@@ -78,7 +78,7 @@ def hard_delete(
 
 
 def undelete(
-    store: MetadataStore, plan: FeaturePlan, filters: Sequence[Predicate], samples: Rows | None
+    store: BaseStore, plan: FeaturePlan, filters: Sequence[Predicate], samples: Rows | None
 ) -> int:
     """Restore units as they were before their tombstone: their rows again, in their old order."""
     table, unit = _own_table(store, plan), list(plan.unit)
@@ -104,7 +104,7 @@ def undelete(
     return len(restored.select(*unit).unique())
 
 
-def _own_table(store: MetadataStore, plan: FeaturePlan) -> LazyFrame:
+def _own_table(store: BaseStore, plan: FeaturePlan) -> LazyFrame:
     """The feature's table in this very store.
 
     Raises:
@@ -122,7 +122,7 @@ def _own_table(store: MetadataStore, plan: FeaturePlan) -> LazyFrame:
 
 
 def _chosen(
-    store: MetadataStore,
+    store: BaseStore,
     plan: FeaturePlan,
     rows: LazyFrame,
     filters: Sequence[Predicate],
@@ -145,17 +145,19 @@ def _chosen(
 
 
 def _put_back(
-    store: MetadataStore,
+    store: BaseStore,
     plan: FeaturePlan,
     rows: DataFrame,
     commits: nw.Expr,
     drop: Sequence[str] = (),
 ) -> None:
-    stamped = rows.with_columns(
-        commits.cast(nw.Int64()).alias(COMMIT),
-        nw.lit(new_write_id(uuid.uuid4().hex)).alias(WRITE_ID),
+    stamped = rows.with_columns(commits.cast(nw.Int64()).alias(COMMIT))
+    # Of one sample each commit has a name of its own: rows are known by it when they are copied.
+    write_id = nw.concat_str(
+        nw.lit(new_write_id(uuid.uuid4().hex)), nw.col(COMMIT).cast(nw.String()), separator="-"
     )
-    store.backend.append(plan.key.to_table(), stamped.drop(*drop).lazy())
+    named = stamped.with_columns(write_id.alias(WRITE_ID)).drop(*drop)
+    store.backend.append(plan.key.to_table(), named.lazy())
 
 
 def _before_the_tombstone(history: DataFrame, unit: list[str]) -> DataFrame:

@@ -10,10 +10,10 @@ from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.keys import FeatureKey
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 
-def chain(store: MetadataStore) -> Iterator[MetadataStore]:
+def chain(store: BaseStore) -> Iterator[BaseStore]:
     """The store, then its fallback stores, depth first, each opened for reading on first use."""
     yield store
     for fallback in store.fallback_stores:
@@ -22,8 +22,8 @@ def chain(store: MetadataStore) -> Iterator[MetadataStore]:
 
 
 def find(
-    store: MetadataStore, key: FeatureKey, *, allow_fallback: bool = True
-) -> tuple[MetadataStore, LazyFrame] | None:
+    store: BaseStore, key: FeatureKey, *, allow_fallback: bool = True
+) -> tuple[BaseStore, LazyFrame] | None:
     """The first store with rows of the feature, and its table; tombstones are rows.
 
     One feature comes whole from one store, never mixed.
@@ -42,8 +42,8 @@ def find(
 
 
 def locate(
-    store: MetadataStore, key: FeatureKey, *, allow_fallback: bool = True
-) -> tuple[MetadataStore, LazyFrame]:
+    store: BaseStore, key: FeatureKey, *, allow_fallback: bool = True
+) -> tuple[BaseStore, LazyFrame]:
     """Like `find`.
 
     Raises:

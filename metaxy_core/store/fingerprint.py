@@ -15,7 +15,7 @@ from metaxy_core.hashing import SEPARATOR
 from metaxy_core.versioning.upstream import id_text
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 _BUCKET = "metaxy_bucket"
 _ALL = "metaxy_all"
@@ -37,7 +37,7 @@ class Fingerprint:
     fields: Mapping[str, str]
 
 
-def fingerprint(store: MetadataStore, plan: FeaturePlan, rows: LazyFrame) -> Fingerprint:
+def fingerprint(store: BaseStore, plan: FeaturePlan, rows: LazyFrame) -> Fingerprint:
     """Digest rows that count now: per row, then per bucket of rows, then over the buckets.
 
     Columns in: the id columns, `metaxy_data_version`, `metaxy_data_version__<field>`. Sorting is

@@ -9,13 +9,14 @@ from typing import Any
 
 import narwhals as nw
 
+from metaxy_core.aliases import IncrementSpellings
 from metaxy_core.columns import STATUS
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import Engine
 from metaxy_core.store.presenting import Presented
 
 
-class LazyIncrement:
+class LazyIncrement(IncrementSpellings):
     """New, stale and orphaned samples, lazily; valid while the store is open.
 
     Attributes:
@@ -104,7 +105,7 @@ class LazyIncrement:
 
 
 @dataclass(frozen=True)
-class Increment:
+class Increment(IncrementSpellings):
     """New, stale and orphaned samples as Narwhals frames over Polars; columns as `LazyIncrement`.
 
     Attributes:

@@ -55,19 +55,18 @@ class Lifetime:
 
     def enter(self, other: AbstractContextManager[Any]) -> None:
         """Keep something open until this is closed."""
-        self.stack.enter_context(other)
+        self.require("r").enter_context(other)
 
-    @property
-    def stack(self) -> ExitStack:
+    def require(self, mode: Mode) -> ExitStack:
         """What is open.
 
         Raises:
-            StoreNotOpenError: nothing is.
+            StoreNotOpenError: nothing is; the message names the mode that is needed.
         """
         if self._stack is None:
             raise StoreNotOpenError(
                 f"The store {self.backend.describe()['uri']} is not open: use "
-                "`with store.open('r'):`."
+                f"`with store.open({mode!r}):`."
             )
         return self._stack
 

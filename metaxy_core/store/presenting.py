@@ -24,7 +24,7 @@ from metaxy_core.versioning import edge_rows
 from metaxy_core.versioning.increment import NEW, ORPHANED, STALE_STATUS
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Presented:
 
 
 def todo(
-    store: MetadataStore,
+    store: BaseStore,
     plan: FeaturePlan,
     labels: LazyFrame,
     tables: Mapping[FeatureKey, LazyFrame],
@@ -87,9 +87,7 @@ def todo_of_samples(
     return joined.join(status.lazy(), on=list(plan.unit), how="inner")
 
 
-def orphaned(
-    store: MetadataStore, plan: FeaturePlan, own: LazyFrame, labels: LazyFrame
-) -> LazyFrame:
+def orphaned(store: BaseStore, plan: FeaturePlan, own: LazyFrame, labels: LazyFrame) -> LazyFrame:
     """The feature's own stored rows whose units are not expected any more."""
     gone = labels.filter(nw.col(STATUS) == ORPHANED).select(*plan.unit)
     rows = own.join(gone, on=list(plan.unit), how="semi")
@@ -106,7 +104,7 @@ def inputs(edge: EdgePlan, parents: Mapping[FeatureKey, LazyFrame], labels: Lazy
     return rows.join(units, on=list(edge.on), how="semi")
 
 
-def _of_units(store: MetadataStore, edge: EdgePlan, table: LazyFrame, todo: LazyFrame) -> LazyFrame:
+def _of_units(store: BaseStore, edge: EdgePlan, table: LazyFrame, todo: LazyFrame) -> LazyFrame:
     """A parent's stored rows, of the units to do alone."""
     own = {renamed: name for name, renamed in edge.dep.rename.items()}
     parent = store.graph.plan(edge.parent.key)

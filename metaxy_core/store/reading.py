@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import narwhals as nw
 
@@ -32,18 +32,48 @@ def complete(plan: FeaturePlan, table: LazyFrame) -> LazyFrame:
     """A feature's table with every column that the plan knows; those never stored are NULL.
 
     Raises:
-        MetadataSchemaError: the table lacks an id column.
+        MetadataSchemaError: see `check_table`.
     """
-    names = table.collect_schema().names()
-    if missing := [column for column in plan.spec.id_columns if column not in names]:
+    check_table(plan, table.collect_schema())
+    return filled(plan, table)
+
+
+def filled(plan: FeaturePlan, table: LazyFrame) -> LazyFrame:
+    """Add the columns of the plan that a table does not have, as NULLs."""
+    by_field = {provenance_of(field.key): nw.String() for field in plan.fields}
+    by_field |= {data_version_of(field.key): nw.String() for field in plan.fields}
+    return with_missing(table, {**STORED_TYPES, **by_field})
+
+
+def check_table(plan: FeaturePlan, schema: Mapping[str, nw.dtypes.DType]) -> None:
+    """Refuse a table that is not this feature's, or not as the library made it.
+
+    Raises:
+        MetadataSchemaError: somebody else made the table, it lacks an id column, or the type of a
+            system column was changed.
+    """
+    table = plan.key.to_table()
+    if COMMIT not in schema:
+        raise MetadataSchemaError(
+            str(plan.key),
+            f"the table {table!r} has no column {COMMIT!r}: it was not made by this library. "
+            "Rename that table, or give the feature another key. Its columns: "
+            f"{', '.join(schema)}.",
+        )
+    if missing := [column for column in plan.spec.id_columns if column not in schema]:
         raise MetadataSchemaError(
             str(plan.key),
             f"the stored table has no id column {', '.join(missing)}. Its rows were written under "
             "other id columns; drop the feature, or store it under another key.",
         )
-    by_field = {provenance_of(field.key): nw.String() for field in plan.fields}
-    by_field |= {data_version_of(field.key): nw.String() for field in plan.fields}
-    return with_missing(table, {**STORED_TYPES, **by_field})
+    for name, dtype in STORED_TYPES.items():
+        found = schema.get(name, dtype)
+        if type(found) is not type(dtype):
+            raise MetadataSchemaError(
+                str(plan.key),
+                f"the column {name!r} of the table {table!r} is {found}, it was made as {dtype}: "
+                "somebody changed its type. Change it back.",
+            )
 
 
 def own_rows(plan: FeaturePlan, rows: LazyFrame) -> LazyFrame:

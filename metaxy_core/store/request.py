@@ -1,4 +1,4 @@
-"""What a resolve is asked, and whether it can be asked that."""
+"""What a resolve or a write is asked, and whether it can be asked that."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from metaxy_core.frames.engine import EngineName
 from metaxy_core.frames.filters import Predicate, fits
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
-from metaxy_core.store.incoming import Rows
+from metaxy_core.store.incoming import OnDuplicate, Rows
 from metaxy_core.versioning.inside import Filters
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,24 @@ class Request:
     engine: EngineName
 
 
-def compiled_key(store: MetadataStore, request: Request) -> Hashable | None:
+@dataclass(frozen=True)
+class Write:
+    """One feature's part of a write.
+
+    Attributes:
+        partial: add to open 1:N sets, which count for nothing until a plain write closes them.
+        empty_parents: units (their id columns and `metaxy_provenance_by_field`) that have no
+            children.
+    """
+
+    plan: FeaturePlan
+    rows: Rows
+    partial: bool = False
+    empty_parents: Rows | None = None
+    on_duplicate: OnDuplicate = "error"
+
+
+def compiled_key(store: BaseStore, request: Request) -> Hashable | None:
     """What a compiled comparison depends on; None where that cannot be told."""
     filters = tuple((key, tuple(request.filters[key])) for key in sorted(request.filters))
     given = [*request.global_filters, *request.stale_if, *(p for _, f in filters for p in f)]

@@ -21,14 +21,20 @@ from metaxy_core.store.request import (
     filters_by_feature,
     user_columns,
 )
-from metaxy_core.store.tables import empty_table, engine_of, own_table, parent_tables
+from metaxy_core.store.tables import (
+    check_id_types,
+    empty_table,
+    engine_of,
+    own_table,
+    parent_tables,
+)
 from metaxy_core.versioning import Comparison, compare, expected_units, sampled_units, stored_units
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 
-def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
+def resolve(store: BaseStore, request: Request) -> LazyIncrement:
     """Compare expected with stored, label once, and join the user's columns to what is labelled.
 
     Raises:
@@ -85,10 +91,11 @@ def resolve(store: MetadataStore, request: Request) -> LazyIncrement:
     )
 
 
-def _resolve_samples(store: MetadataStore, request: Request, engine: Engine) -> LazyIncrement:
+def _resolve_samples(store: BaseStore, request: Request, engine: Engine) -> LazyIncrement:
     """Compare what the user says there is; the user's own rows come back."""
     plan = request.plan
     samples = accept(plan, request.samples, store.scheme)
+    check_id_types(store, plan, samples)
     if plan.spec.is_root and are_read_back(samples):
         raise MetadataSchemaError(
             str(plan.key),

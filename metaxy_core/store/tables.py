@@ -8,22 +8,23 @@ import narwhals as nw
 import polars as pl
 
 from metaxy_core.backends.base import to_polars
-from metaxy_core.errors import VersioningEngineMismatchError
+from metaxy_core.columns import COMMIT
+from metaxy_core.errors import MetadataSchemaError, VersioningEngineMismatchError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import Engine, hold_in_memory, release_nothing
 from metaxy_core.frames.polars import PolarsDialect
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import fallback
-from metaxy_core.store.reading import complete
+from metaxy_core.store.reading import complete, filled
 from metaxy_core.store.request import Request, check_own_filters
 from metaxy_core.versioning import check_edge
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 
-def engine_of(store: MetadataStore, request: Request) -> Engine:
+def engine_of(store: BaseStore, request: Request) -> Engine:
     """The engine asked for.
 
     Raises:
@@ -35,8 +36,7 @@ def engine_of(store: MetadataStore, request: Request) -> Engine:
     if request.engine == "native" and request.samples is not None:
         wrapped = nw.from_native(request.samples, pass_through=True)
         probe = wrapped.lazy() if isinstance(wrapped, nw.DataFrame) else wrapped
-        native = backend.dialect.name == "polars" or not probe.implementation.is_polars()
-        if not native:
+        if backend.dialect.name != "polars" and not probe.implementation.is_ibis():
             raise VersioningEngineMismatchError(
                 f"Feature '{request.plan.key}': the samples are in {probe.implementation}, the "
                 f"store computes in {backend.dialect.name}. Say versioning_engine='auto'."
@@ -45,7 +45,7 @@ def engine_of(store: MetadataStore, request: Request) -> Engine:
 
 
 def parent_tables(
-    store: MetadataStore, plan: FeaturePlan, engine: Engine
+    store: BaseStore, plan: FeaturePlan, engine: Engine
 ) -> dict[FeatureKey, LazyFrame]:
     """The whole tables of the parents, wherever they are, in one engine.
 
@@ -66,25 +66,28 @@ def parent_tables(
 
 
 def own_table(
-    store: MetadataStore, request: Request, engine: Engine, samples: DataFrame | None = None
+    store: BaseStore, request: Request, engine: Engine, samples: DataFrame | None = None
 ) -> LazyFrame:
     """The feature's own whole table, of this store only; without rows where there is none."""
     plan = request.plan
     table = store.backend.scan(plan.key.to_table())
     if table is None:
-        table = empty_table(store, plan, samples)
-    elif samples is None:
+        return filled(plan, engine.bring(empty_table(store, plan, samples)))
+    if samples is None:
         check_own_filters(request, table.collect_schema())
     if table.implementation.is_polars() or engine.dialect is not store.backend.dialect:
         table = engine.bring(table)
     return complete(plan, table)
 
 
-def empty_table(
-    store: MetadataStore, plan: FeaturePlan, samples: DataFrame | None = None
-) -> LazyFrame:
+def sorted_by(plan: FeaturePlan) -> tuple[str, ...]:
+    """What the rows of a feature's table are looked for by; see `Backend.append`."""
+    return tuple(dict.fromkeys((*plan.unit, *plan.spec.id_columns, COMMIT)))
+
+
+def empty_table(store: BaseStore, plan: FeaturePlan, samples: DataFrame | None = None) -> LazyFrame:
     """A table without rows, for a feature never written; id types as its samples or parents."""
-    types = _stored_types(store, plan) | ({} if samples is None else dict(samples.schema))
+    types = id_types_of_parents(store, plan) | ({} if samples is None else dict(samples.schema))
     columns = {
         column: nw.Schema({column: types.get(column, nw.String())}).to_polars()[column]
         for column in plan.spec.id_columns
@@ -92,13 +95,38 @@ def empty_table(
     return nw.from_native(pl.LazyFrame(schema=columns))
 
 
-def _stored_types(store: MetadataStore, plan: FeaturePlan) -> dict[str, nw.dtypes.DType]:
+def id_types_of_parents(store: BaseStore, plan: FeaturePlan) -> dict[str, nw.dtypes.DType]:
     """The types of id columns that the parents' tables tell, or those of their own parents."""
     types: dict[str, nw.dtypes.DType] = {}
     for edge in plan.edges:
         found = fallback.find(store, edge.parent.key)
-        grand = store.graph.plan(edge.parent.key)
-        schema = _stored_types(store, grand) if found is None else found[1].collect_schema()
+        parent = store.graph.plan(edge.parent.key)
+        schema = id_types_of_parents(store, parent) if found is None else found[1].collect_schema()
         own = {renamed: name for name, renamed in edge.dep.rename.items()}
         types |= {c: schema[own.get(c, c)] for c in edge.on if own.get(c, c) in schema}
     return types
+
+
+def check_id_types(store: BaseStore, plan: FeaturePlan, rows: DataFrame) -> None:
+    """Refuse ids that could not be compared with what is stored of the feature or its parents.
+
+    Raises:
+        MetadataSchemaError: names the column and both types.
+    """
+    table = store.backend.scan(plan.key.to_table())
+    known = id_types_of_parents(store, plan) if table is None else table.collect_schema()
+    whose = "its parents" if table is None else "its own stored rows"
+    for column in plan.spec.id_columns:
+        given, stored = rows.schema.get(column), known.get(column)
+        if given is None or stored is None or given == nw.Unknown or not len(rows):
+            continue
+        if _family(given) != _family(stored):
+            raise MetadataSchemaError(
+                str(plan.key),
+                f"id column {column!r} is {given} in the rows given, but {stored} in {whose}.",
+            )
+
+
+def _family(dtype: nw.dtypes.DType) -> type[nw.dtypes.DType]:
+    """Types whose values can be one another's ids."""
+    return nw.Int64 if dtype.is_integer() else type(dtype)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -23,53 +22,30 @@ from metaxy_core.columns import (
     UPDATED_AT,
     WRITE_ID,
     data_version_of,
-    is_system,
     provenance_of,
 )
-from metaxy_core.errors import MetadataSchemaError, SetClosedError
+from metaxy_core.errors import MetadataSchemaError
 from metaxy_core.frames.dialect import DataFrame
-from metaxy_core.frames.nesting import with_missing
 from metaxy_core.frames.polars import PolarsDialect
 from metaxy_core.frames.types import STORED_TYPES
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.hashing import HashScheme
 from metaxy_core.keys import FieldKey
-from metaxy_core.store.incoming import (
-    OnDuplicate,
-    Rows,
-    accept,
-    are_read_back,
-    check_types,
-    check_values,
-)
-from metaxy_core.store.reading import complete, stored_with_marks
+from metaxy_core.store.incoming import accept, are_read_back, check_types, check_values
+from metaxy_core.store.reading import check_table
+from metaxy_core.store.request import Write
+from metaxy_core.store.sets import check_sets, with_empty_parents, with_open_rows
+from metaxy_core.store.tables import check_id_types, sorted_by
 from metaxy_core.versioning.provenance import with_overrides, with_root_provenance, with_total
 
 if TYPE_CHECKING:
-    from metaxy_core.store.store import MetadataStore
+    from metaxy_core.store.base import BaseStore
 
 _DIALECT = PolarsDialect()
 
 
-@dataclass(frozen=True)
-class Write:
-    """One feature's part of a write.
-
-    Attributes:
-        partial: add to open 1:N sets, which count for nothing until a plain write closes them.
-        empty_parents: units (their id columns and `metaxy_provenance_by_field`) that have no
-            children.
-    """
-
-    plan: FeaturePlan
-    rows: Rows
-    partial: bool = False
-    empty_parents: Rows | None = None
-    on_duplicate: OnDuplicate = "error"
-
-
 def write(
-    store: MetadataStore,
+    store: BaseStore,
     writes: Sequence[Write],
     materialization_id: str | None,
     write_id: str,
@@ -89,9 +65,9 @@ def write(
         for one, rows in prepared:
             if not len(rows) or (may_be_stored and _is_stored(store, one.plan, write_id)):
                 continue
-            joined = _with_open_rows(store, one, rows) if one.plan.is_expansion else rows
+            joined = with_open_rows(store, one, rows) if one.plan.is_expansion else rows
             stamped = joined.with_columns(nw.lit(numbers[0], nw.Int64()).alias(COMMIT))
-            store.backend.append(one.plan.key.to_table(), stamped.lazy())
+            store.backend.append(one.plan.key.to_table(), stamped.lazy(), sorted_by(one.plan))
             counts[str(one.plan.key)] = len(rows)
 
     store.backend.commit(store_all)
@@ -129,7 +105,7 @@ def with_versions(plan: FeaturePlan, frame: DataFrame, scheme: HashScheme) -> Da
 
 
 def stamp(
-    store: MetadataStore,
+    store: BaseStore,
     plan: FeaturePlan,
     frame: DataFrame,
     materialization_id: str | None,
@@ -151,16 +127,17 @@ def stamp(
 
 
 def _prepared(
-    store: MetadataStore, one: Write, materialization_id: str | None, write_id: str
+    store: BaseStore, one: Write, materialization_id: str | None, write_id: str
 ) -> DataFrame:
     plan = one.plan
     rows = accept(plan, one.rows, store.scheme, on_duplicate=one.on_duplicate)
+    check_id_types(store, plan, rows)
     if (one.partial or one.empty_parents is not None) and not plan.is_expansion:
         raise MetadataSchemaError(
             str(plan.key), "partial= and empty_parents= are for features with a 1:N edge."
         )
     if one.empty_parents is not None:
-        rows = _with_empty_parents(store, one, rows)
+        rows = with_empty_parents(one, rows, store.scheme)
     frame = stamp(
         store, plan, with_versions(plan, rows, store.scheme), materialization_id, write_id
     ).with_columns(nw.lit(one.partial).alias(OPEN))
@@ -170,119 +147,16 @@ def _prepared(
             str(plan.key), "there is no table for it and auto_create_tables is off."
         )
     stored = {} if table is None else table.collect_schema()
+    if table is not None:
+        check_table(plan, stored)
     frame = check_types(plan, frame, stored, store.backend.unstorable)
     check_values(plan, frame, store.backend)
     if plan.is_expansion:
-        _check_sets(store, one, frame, materialization_id, write_id)
+        check_sets(store, one, frame, materialization_id, write_id)
     return frame
 
 
-def _with_empty_parents(store: MetadataStore, one: Write, rows: DataFrame) -> DataFrame:
-    """Add a row per childless parent, marked by NULL in the child's own id columns."""
-    empty = accept(one.plan, one.empty_parents, store.scheme, ids=one.plan.unit)
-    provenances = [provenance_of(field.key) for field in one.plan.fields]
-    unit = list(one.plan.unit)
-    marks = empty.select(*unit, *provenances).lazy()
-    both = marks.join(rows.lazy().select(*unit), on=unit, how="semi").collect()
-    if len(both):
-        raise MetadataSchemaError(
-            str(one.plan.key),
-            f"{len(both)} of the parents given as empty have children in the same write, such as "
-            f"{both.select(*unit).rows()[0]}.",
-        )
-    schema = rows.schema
-    missing = {name: schema[name] for name in rows.columns if name not in marks.columns}
-    whole = with_missing(marks, missing).select(*rows.columns).collect()
-    if not len(rows):
-        return whole
-    return nw.concat([rows, whole], how="vertical")
-
-
-def _check_sets(
-    store: MetadataStore,
-    one: Write,
-    frame: DataFrame,
-    materialization_id: str | None,
-    write_id: str,
-) -> None:
-    """One provenance per parent in a write, and one plain write per parent and writer."""
-    plan, unit = one.plan, list(one.plan.unit)
-    provenances = [provenance_of(field.key) for field in plan.fields]
-    sets = frame.select(*unit, *provenances).unique()
-    if len(sets) != len(sets.select(*unit).unique()):
-        raise MetadataSchemaError(
-            str(plan.key), "the children of one parent must carry the same provenance."
-        )
-    table = store.backend.scan(plan.key.to_table())
-    if table is None or one.partial or not len(frame):
-        return
-    writer = write_id.split(":")[0]
-    same = nw.col(WRITE_ID).str.starts_with(f"{writer}:")
-    if materialization_id is not None:
-        same = same | (nw.col(MATERIALIZATION_ID) == materialization_id)
-    version = store.graph.versions[plan.key].feature
-    stored = stored_with_marks(plan, complete(plan, table), version)
-    again = (
-        stored.filter(same & (nw.col(WRITE_ID) != write_id))
-        .select(*unit, *provenances)
-        .unique(unit, keep="any")
-        .join(store.backend.load(sets.lazy()), on=[*unit, *provenances], how="semi")
-        .head(3)
-        .collect("polars")
-    )
-    if len(again):
-        raise SetClosedError(
-            f"Feature '{plan.key}': the children of {again.select(*unit).rows()[0]} "
-            f"({', '.join(unit)}) were "
-            "already written by this writer or run. A write replaces a parent's whole set: give "
-            "all its children at once, or use partial=True until the last write."
-        )
-
-
-def _with_open_rows(store: MetadataStore, one: Write, rows: DataFrame) -> DataFrame:
-    """Let the open rows of the parents written now join their set, in the closing commit."""
-    plan, unit = one.plan, list(one.plan.unit)
-    table = store.backend.scan(plan.key.to_table())
-    if one.partial or table is None:
-        return rows
-    provenances = [provenance_of(field.key) for field in plan.fields]
-    sets = store.backend.load(rows.select(*unit, *provenances).unique().lazy())
-    all_rows = complete(plan, table)
-    closed = nw.when(~nw.col(OPEN)).then(nw.col(COMMIT)).max().over(*unit)
-    waiting = (
-        all_rows.join(sets.select(*unit).unique(unit, keep="any"), on=unit, how="semi")
-        .with_columns(closed.fill_null(-1).alias("metaxy_closed"))
-        .filter(nw.col(OPEN) & (nw.col(COMMIT) > nw.col("metaxy_closed")))
-        .drop("metaxy_closed")
-        .join(sets, on=[*unit, *provenances], how="semi")
-        .collect("polars")
-    )
-    if not len(waiting):
-        return rows
-    ids = list(plan.spec.id_columns)
-    last = waiting.sort(COMMIT).unique(ids, keep="last", maintain_order=True)
-    joining = last.lazy().join(rows.lazy().select(*ids), on=ids, how="anti").collect()
-    # The set is of one version and one commit: that of the write that closes it.
-    own = (FEATURE_VERSION, SNAPSHOT_VERSION, MATERIALIZATION_ID, WRITE_ID, OPEN)
-    joining = joining.with_columns(
-        nw.lit(rows[name][0]).cast(STORED_TYPES[name]).alias(name) for name in own
-    )
-    settled = rows
-    if len(joining):
-        children = joining.lazy().select(*unit).unique(unit, keep="any")
-        mark = nw.col(next(c for c in ids if c not in unit)).is_null()
-        marks = rows.lazy().filter(mark).join(children, on=unit, how="anti")
-        settled = nw.concat([rows.lazy().filter(~mark), marks]).collect()
-    # Fields that the closing write does not declare would be known of some children only.
-    foreign = [name for name in joining.columns if is_system(name) and name not in rows.columns]
-    return _stacked(settled, joining.drop(*foreign))
-
-
-def _stacked(first: DataFrame, second: DataFrame) -> DataFrame:
-    return nw.concat([first, second], how="diagonal")
-
-
-def _is_stored(store: MetadataStore, plan: FeaturePlan, write_id: str) -> bool:
+def _is_stored(store: BaseStore, plan: FeaturePlan, write_id: str) -> bool:
     """Whether a retried write got through the first time."""
     table = store.backend.scan(plan.key.to_table())
     if table is None:

@@ -94,7 +94,8 @@ class Result:
 
     Attributes:
         new: units with no stored row, and the provenance to be written.
-        stale: units whose provenance differs, and the provenance to be written.
+        stale: units whose provenance differs or that a predicate calls stale, and the provenance
+            to be written.
         stale_fields: the fields that differ, sorted, for each unit of `stale`.
         orphaned: ids of stored rows that are not expected any more.
         waiting: units with a parent row that lacks a field they need.
@@ -132,11 +133,15 @@ class _Edge:
         return {own.get(name, name): cell for name, cell in values.items()}
 
 
+_Histories = dict[str, dict[Ids, list[Commit]]]
+
+
 class Reference:
     """A store and its engine in one, for features declared by `specs`.
 
     `predicates` gives the meaning of the filter texts that the specs use. `using` gives the same
-    stored rows under other declarations.
+    stored rows under other declarations. `elsewhere` means a fallback store: children see the rows
+    there of a feature that has none here.
 
     >>> video, crop = FeatureSpec("video", id_columns=["id"]), FeatureSpec(
     ...     "crop", id_columns=["id"], deps=["video"])
@@ -152,23 +157,27 @@ class Reference:
     ) -> None:
         self._specs = {str(spec.key): spec for spec in specs}
         self._predicates = dict(predicates or {})
-        self._histories: dict[str, dict[Ids, list[Commit]]] = {}
+        self._histories: _Histories = {}
+        self._elsewhere: _Histories = {}
 
     def using(
         self, specs: Iterable[FeatureSpec], predicates: Mapping[str, Predicate] | None = None
     ) -> Reference:
         """The same stored rows, declared otherwise."""
         other = Reference(specs, {**self._predicates, **(predicates or {})})
-        other._histories = self._histories
+        other._histories, other._elsewhere = self._histories, self._elsewhere
         return other
 
     def copy(self) -> Reference:
         """An independent copy: what is written to one is not seen by the other."""
         other = Reference(self._specs.values(), self._predicates)
-        other._histories = {
-            key: {unit: list(commits) for unit, commits in history.items()}
-            for key, history in self._histories.items()
-        }
+        other._histories, other._elsewhere = (
+            {
+                key: {unit: list(commits) for unit, commits in history.items()}
+                for key, history in histories.items()
+            }
+            for histories in (self._histories, self._elsewhere)
+        )
         return other
 
     # -- what the declarations mean ----------------------------------------------------------
@@ -245,26 +254,29 @@ class Reference:
             for declared in self._specs[key].fields
         }
 
-    def is_written(self, key: str) -> bool:
+    def is_written(self, key: str, *, or_elsewhere: bool = False) -> bool:
         """Whether the feature has a table: something was written to it once."""
-        return key in self._histories
+        return self._history(key, or_elsewhere) is not None
 
-    def stored(self, key: str) -> dict[Ids, Commit]:
+    def stored(self, key: str, *, or_elsewhere: bool = False) -> dict[Ids, Commit]:
         """The stored state of each unit that has one (semantics, section 4)."""
-        version = self.feature_version(key)
-        states = {
-            unit: _state(commits, version) for unit, commits in self._histories.get(key, {}).items()
-        }
+        version, history = self.feature_version(key), self._history(key, or_elsewhere) or {}
+        states = {unit: _state(commits, version) for unit, commits in history.items()}
         return {unit: state for unit, state in states.items() if state is not None}
 
-    def read(self, key: str) -> dict[Ids, Row]:
+    def read(self, key: str, *, or_elsewhere: bool = False) -> dict[Ids, Row]:
         """The stored rows, by all their ids."""
         columns = self._specs[key].id_columns
         return {
             _pick(row.values, columns): row
-            for state in self.stored(key).values()
+            for state in self.stored(key, or_elsewhere=or_elsewhere).values()
             for row in state.rows
         }
+
+    def _history(self, key: str, or_elsewhere: bool) -> dict[Ids, list[Commit]] | None:
+        """A feature's table: this store's where it has rows, tombstones included."""
+        own = self._histories.get(key)
+        return own or (self._elsewhere.get(key, own) if or_elsewhere else own)
 
     def deleted(self, key: str) -> list[Ids]:
         """The ids of deleted rows of units that `undelete` would bring back."""
@@ -284,10 +296,11 @@ class Reference:
         *,
         partial: bool = False,
         empty_parents: Mapping[Ids, Trees] | None = None,
+        elsewhere: bool = False,
     ) -> None:
         """Commit rows; `empty_parents` are units without children and their provenance."""
         columns, version = self.unit_columns(key), self.feature_version(key)
-        history = self._histories.setdefault(key, {})
+        history = (self._elsewhere if elsewhere else self._histories).setdefault(key, {})
         sets: dict[Ids, list[Given]] = {unit: [] for unit in empty_parents or {}}
         for row in rows:
             sets.setdefault(_pick(row.values, columns), []).append(row)
@@ -347,12 +360,14 @@ class Reference:
         samples: Sequence[Given] = (),
         *,
         filters: Mapping[str, Sequence[Predicate]] | None = None,
+        stale_if: Sequence[Predicate] = (),
         skip_comparison: bool = False,
     ) -> Result:
         """The increment (semantics, section 5); `samples` are what a root should have.
 
         `filters` are run-time filters, by feature, on that feature's own column names: on its
-        parents' rows, or on its own (a root's samples, else the stored rows).
+        parents' rows, or on its own (a root's samples, else the stored rows). A unit is stale
+        where one of `stale_if` holds for one of its stored rows.
         """
         spec = self._specs[key]
         if spec.is_root:
@@ -369,6 +384,11 @@ class Reference:
             unit: [row.values for row in state.rows]
             or [defaultdict(lambda: None, zip(columns, unit, strict=True))]
             for unit, state in stored.items()
+        }
+        outdated = {
+            unit
+            for unit, values in rows.items()
+            if any(predicate.holds(row) is True for row in values for predicate in stale_if)
         }
         rows |= {_pick(sample.values, columns): [sample.values] for sample in samples}
 
@@ -390,10 +410,11 @@ class Reference:
             for unit, trees in made.items()
             if unit in stored and not skip_comparison
         }
+        stale = {unit: differing[unit] for unit in differing if differing[unit] or unit in outdated}
         return Result(
             new={unit: trees for unit, trees in made.items() if unit not in differing},
-            stale={unit: made[unit] for unit, fields in differing.items() if fields},
-            stale_fields={unit: fields for unit, fields in differing.items() if fields},
+            stale={unit: made[unit] for unit in stale},
+            stale_fields=stale,
             orphaned=frozenset(
                 _pick(row.values, spec.id_columns)
                 for unit, state in stored.items()
@@ -405,11 +426,11 @@ class Reference:
 
     def _edge(self, dep: FeatureDep) -> _Edge:
         parent, on = str(dep.feature), self._on(dep)
-        if not self.is_written(parent) and not dep.optional:
+        if not self.is_written(parent, or_elsewhere=True) and not dep.optional:
             raise UnwrittenParentError(parent)
         predicates = [self._predicates[text] for text in dep.filters]
         groups: dict[Ids, list[Row]] = {}
-        for row in self.read(parent).values():
+        for row in self.read(parent, or_elsewhere=True).values():
             renamed = {dep.rename.get(name, name): cell for name, cell in row.values.items()}
             group = _pick(renamed, on)
             if None in group or any(p.holds(renamed) is not True for p in predicates):

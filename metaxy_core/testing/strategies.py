@@ -108,7 +108,8 @@ def graphs(max_features: int = 8) -> st.SearchStrategy[Declared]:
     All lineages, optional edges, renames, static filters, explicit field dependencies and every
     kind of `FieldsMapping` occur, and parents of different granularity.
     """
-    return st.randoms(use_true_random=False).map(lambda rng: random_graph(rng, max_features))
+    randoms = st.randoms(use_true_random=False)
+    return st.builds(random_graph, randoms, st.integers(1, max_features))
 
 
 def rows_for(root: FeatureSpec, max_size: int = 5) -> st.SearchStrategy[list[Sample]]:
@@ -173,10 +174,10 @@ def random_samples(rng: random.Random, root: FeatureSpec, count: int) -> list[Sa
     return list(made.values())
 
 
-def random_graph(rng: random.Random, max_features: int = 8) -> Declared:
-    """A valid graph; see `graphs`."""
+def random_graph(rng: random.Random, features: int) -> Declared:
+    """A valid graph of so many features; see `graphs`."""
     declared = Declared((), {})
-    for index in range(rng.randint(1, max_features)):
+    for index in range(features):
         make = _root if index == 0 or rng.random() < 0.2 else _derived
         grown = None
         for _ in range(10):
@@ -189,7 +190,7 @@ def random_change(rng: random.Random, declared: Declared) -> Declared | None:
     """The same features declared otherwise, with the same units; None where nothing was found.
 
     A code version changes, a field comes or goes, an edge comes or goes, becomes optional or
-    required, is filtered or mapped otherwise.
+    required, is filtered or mapped otherwise, or leads to another parent.
     """
     units = [declared.graph.plan(spec.key).unit for spec in declared.specs]
     for _ in range(8):
@@ -220,6 +221,11 @@ def _grown(declared: Declared, made: _Made) -> Declared:
 
 
 def _root(rng: random.Random, key: str, declared: Declared) -> _Made:
+    roots = [spec for spec in declared.specs if spec.is_root]
+    if roots and rng.random() < 0.3:
+        # A twin: its rows can have the data versions of another parent's rows.
+        twin = rng.choice(roots)
+        return FeatureSpec(key, id_columns=twin.id_columns, fields=twin.fields), {}
     ids = rng.sample(ID_COLUMNS[: rng.choice((1, 2, 3, 4))], 1)
     if rng.random() < 0.4:
         ids = rng.sample(ID_COLUMNS, 2)
@@ -421,6 +427,36 @@ def _edge_added(rng: random.Random, spec: FeatureSpec, declared: Declared) -> _M
     return _with(spec, deps=(*spec.deps[:at], dep, *spec.deps[at:])), found
 
 
+def _parent_swapped(rng: random.Random, spec: FeatureSpec, declared: Declared) -> _Made | None:
+    """What came from one parent comes from another, with the same ids and fields."""
+    known = {dep.feature for dep in spec.deps} | {spec.key}
+    pairs = [
+        (dep, other)
+        for dep in spec.deps
+        for other in declared.specs
+        if other.key not in known
+        and (parent := declared.graph[dep.feature]).id_columns == other.id_columns
+        and set(parent.field_keys) <= set(other.field_keys)
+        and not (dep.filters or dep.select or dep.rename.keys() & set(user_columns(parent)))
+    ]
+    if not pairs:
+        return None
+    old, new = rng.choice(pairs)
+
+    def swapped(dep: Any) -> Any:
+        return dep.model_copy(update={"feature": new.key}) if dep.feature == old.feature else dep
+
+    fields = [
+        FieldSpec(
+            one.key,
+            code_version=one.code_version,
+            deps=tuple(map(swapped, one.deps)) if isinstance(one.deps, tuple) else one.deps,
+        )
+        for one in spec.fields
+    ]
+    return _with(spec, deps=tuple(map(swapped, spec.deps)), fields=fields), {}
+
+
 _CHANGES: tuple[Callable[[random.Random, FeatureSpec, Declared], _Made | None], ...] = (
     _bumped,
     _bumped,
@@ -431,4 +467,5 @@ _CHANGES: tuple[Callable[[random.Random, FeatureSpec, Declared], _Made | None], 
     _edge_changed,
     _edge_dropped,
     _edge_added,
+    _parent_swapped,
 )

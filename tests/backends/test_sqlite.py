@@ -25,6 +25,7 @@ from metaxy_core import (
     StoreUnavailableError,
 )
 from metaxy_core.backends.sqlite import SQLiteBackend
+from metaxy_core.errors import NotStoredError
 from metaxy_core.frames.dialect import lazy
 from tests.builders import (
     NOTHING,
@@ -293,12 +294,12 @@ def test_a_lock_is_waited_for_and_then_named(tmp_path):
         settle(store, "a", samples=rows({"id": ["x"]}))
         holder = sqlite3.connect(path, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreUnavailableError, match="lock_timeout") as error:
+        with pytest.raises(NotStoredError, match="lock_timeout") as kept:
             store.write("a", rows({"id": ["y"]}))
-        assert error.value.reason == "locked"
+        assert kept.value.__cause__.reason == "locked"
         assert len(store.read("a").collect()) == 1
         holder.execute("ROLLBACK")
-        store.write("a", rows({"id": ["y"]}))
+        assert store.replay(kept.value.path) == {"a": 1}
         assert len(store.read("a").collect()) == 2
         holder.close()
 

@@ -10,7 +10,8 @@ from metaxy_core.store import MetadataStore
 from metaxy_core.testing import strategies
 from metaxy_core.testing.strategies import Declared, random_graph
 from tests.properties import edits
-from tests.properties.edits import Edit, first_edits, random_edit, script
+from tests.properties.drawing import first_edits, random_edit
+from tests.properties.edits import Edit, script
 from tests.properties.machine import Machine
 
 
@@ -22,8 +23,9 @@ def test_a_script_makes_the_same_edits_again() -> None:
         rng = random.Random(seed)
         declared = random_graph(rng, 4)
         machine = Machine.of(MetadataStore(MemoryBackend(), graph=declared.graph), declared)
-        done = first_edits(rng, machine.world)
-        for edit in done:
+        done = []
+        for edit in first_edits(rng, machine.world):
+            done.append(edit)
             machine.apply(edit)
         for _ in range(10):
             done.append(random_edit(rng, machine.world))

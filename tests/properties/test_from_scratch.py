@@ -13,7 +13,8 @@ from metaxy_core.backends.memory import MemoryBackend
 from metaxy_core.store import MetadataStore
 from metaxy_core.testing import Ids, UnwrittenParentError
 from metaxy_core.testing.strategies import Declared, random_graph
-from tests.properties.edits import Made, Process, World, first_edits, made_of
+from tests.properties.drawing import World, first_edits, made_of
+from tests.properties.edits import Made, Process
 from tests.properties.machine import Machine
 
 pytestmark = pytest.mark.slow
@@ -22,7 +23,8 @@ GRAPHS = 12
 
 
 def drawn(seed: int) -> Declared:
-    return random_graph(random.Random(seed), 5)
+    rng = random.Random(seed)
+    return random_graph(rng, rng.randint(1, 5))
 
 
 def memory(declared: Declared) -> Machine:

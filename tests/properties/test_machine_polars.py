@@ -7,8 +7,9 @@ import pytest
 from metaxy_core.backends.memory import MemoryBackend
 from metaxy_core.store import MetadataStore
 from metaxy_core.testing.strategies import Declared
-from tests.properties.machine import LONG, run
+from tests.properties.rules import LONG, run
 
+CHUNKS = 10
 GRAPHS, EDITS = (20_000, 30) if LONG else (300, 20)
 
 
@@ -17,12 +18,10 @@ def make_store(declared: Declared) -> MetadataStore:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chunk", range(10))
+@pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_increments_equal_the_oracles_after_every_edit(chunk: int) -> None:
-    for seed in range(chunk, GRAPHS, 10):
-        run(make_store, seed, EDITS, max_features=5)
+    run(make_store, range(chunk, GRAPHS, CHUNKS), EDITS)
 
 
 def test_a_few_graphs_agree() -> None:
-    for seed in range(GRAPHS, GRAPHS + 4):
-        run(make_store, seed, EDITS, max_features=4)
+    run(make_store, range(GRAPHS, GRAPHS + 4), EDITS)

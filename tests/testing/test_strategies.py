@@ -36,7 +36,7 @@ def test_graphs_are_valid_and_say_the_meaning_of_their_filters(declared: Declare
 @given(st.integers(0, 10_000))
 def test_a_change_keeps_the_units(seed: int) -> None:
     rng = random.Random(seed)
-    before = random_graph(rng)
+    before = random_graph(rng, rng.randint(1, 8))
     after = random_change(rng, before)
     if after is not None:
         units = [[g.plan(key).unit for key in g] for g in (before.graph, after.graph)]
@@ -75,7 +75,7 @@ def test_graphs_reach_every_kind_of_edge() -> None:
         "renamed": lambda dep: dep.rename,
         "mapped": lambda dep: dep.fields_mapping.kind == "specific",
     }
-    made = [random_graph(random.Random(seed)) for seed in range(200)]
+    made = [random_graph(random.Random(seed), 1 + seed % 8) for seed in range(200)]
     deps = [dep for declared in made for spec in declared.specs for dep in spec.deps]
     for holds in wanted.values():
         assert any(map(holds, deps))

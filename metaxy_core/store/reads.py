@@ -1,0 +1,193 @@
+"""What a store answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, overload
+
+from metaxy_core.aliases import spelled_read
+from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.engine import EngineName
+from metaxy_core.frames.filters import Predicate, apply
+from metaxy_core.graph import GraphSnapshot
+from metaxy_core.keys import FeatureKey
+from metaxy_core.store import (
+    fallback,
+    reading,
+    resolving,
+)
+from metaxy_core.store.base import BaseStore, check_engine, listed
+from metaxy_core.store.fingerprint import Fingerprint, fingerprint
+from metaxy_core.store.incoming import Rows
+from metaxy_core.store.increment import Increment, LazyIncrement
+from metaxy_core.store.request import Request
+from metaxy_core.system import snapshots
+
+FilterMap = Mapping[Any, Predicate | Sequence[Predicate]]
+
+
+class ReadStore(BaseStore):
+    """A store, as far as it answers questions; see `MetadataStore`."""
+
+    @overload
+    def resolve_update(
+        self,
+        feature: Any,
+        *,
+        samples: Rows | None = ...,
+        filters: FilterMap | None = ...,
+        global_filters: Sequence[Predicate] = ...,
+        staleness_predicates: Sequence[Predicate] = ...,
+        skip_comparison: bool = ...,
+        versioning_engine: EngineName | None = ...,
+        lazy: Literal[True],
+    ) -> LazyIncrement: ...
+    @overload
+    def resolve_update(
+        self,
+        feature: Any,
+        *,
+        samples: Rows | None = ...,
+        filters: FilterMap | None = ...,
+        global_filters: Sequence[Predicate] = ...,
+        staleness_predicates: Sequence[Predicate] = ...,
+        skip_comparison: bool = ...,
+        versioning_engine: EngineName | None = ...,
+        lazy: Literal[False] = ...,
+    ) -> Increment: ...
+
+    def resolve_update(
+        self,
+        feature: Any,
+        *,
+        samples: Rows | None = None,
+        filters: FilterMap | None = None,
+        global_filters: Sequence[Predicate] = (),
+        staleness_predicates: Sequence[Predicate] = (),
+        skip_comparison: bool = False,
+        versioning_engine: EngineName | None = None,
+        lazy: bool = False,
+    ) -> Increment | LazyIncrement:
+        """Find what a feature has to do: its new, stale and orphaned samples.
+
+        Args:
+            feature: a feature class, spec or key.
+            samples: the expected samples instead of those the parents imply; needed for roots.
+                Columns: the id columns, `metaxy_provenance_by_field` (or the columns of
+                `provenance_from`), user columns.
+            filters: per feature (a parent or the feature itself), predicates under its own column
+                names. They choose whole units on both sides; what is outside has no status.
+            global_filters: predicates for every parent that has their columns.
+            staleness_predicates: a unit with a stored row for which one holds is stale.
+            skip_comparison: everything expected is new.
+            versioning_engine: overrides the store's.
+            lazy: give lazy frames, valid while the store is open.
+
+        Raises:
+            ValueError: a root without `samples`.
+            FeatureNotFoundError: a required parent is in no store of the chain.
+            FilterError: a filter asks for unknown columns or is not in the language.
+            MetadataSchemaError: `samples` do not fit the feature.
+        """
+        self._readable()
+        request = Request(
+            self._plan(feature),
+            samples,
+            {FeatureKey.of(key): listed(found) for key, found in (filters or {}).items()},
+            tuple(global_filters),
+            tuple(staleness_predicates),
+            skip_comparison,
+            check_engine(versioning_engine or self.versioning_engine),
+        )
+        increment = resolving.resolve(self, request)
+        return increment if lazy else increment.collect()
+
+    @spelled_read
+    def read(
+        self,
+        feature: Any,
+        *,
+        columns: Sequence[str] | None = None,
+        filters: Predicate | Sequence[Predicate] = (),
+        feature_version: str | None = None,
+        with_feature_history: bool = False,
+        with_sample_history: bool = False,
+        include_soft_deleted: bool = False,
+        allow_fallback: bool = True,
+    ) -> LazyFrame:
+        """The stored rows of a feature: of each unit those that count now.
+
+        Columns out: the id columns, user columns, `metaxy_provenance_by_field` and
+        `metaxy_data_version_by_field` (structs), `metaxy_provenance`, `metaxy_data_version`,
+        versions, times, `metaxy_materialization_id`.
+
+        Args:
+            columns: these columns only.
+            filters: predicates on the rows, after the stored rows were chosen.
+            feature_version: rows of this version only (a hash, or `"current"`).
+            with_feature_history: the last rows of every feature version.
+            with_sample_history: every live row since the last delete, not only the last.
+            include_soft_deleted: deleted rows as well.
+            allow_fallback: look in fallback stores where this one has no rows.
+
+        Raises:
+            FeatureNotFoundError: no store of the chain has the feature.
+        """
+        self._readable()
+        plan = self._plan(feature)
+        where, table = fallback.locate(self, plan.key, allow_fallback=allow_fallback)
+        version = self.graph.versions[plan.key].feature
+        rows = reading.select_rows(
+            plan,
+            reading.complete(plan, table),
+            version,
+            only_version=version if feature_version == "current" else feature_version,
+            feature_history=with_feature_history,
+            sample_history=with_sample_history,
+            deleted=include_soft_deleted,
+        )
+        found = where.backend.dialect.presentable(apply(rows, listed(filters)))
+        return reading.shown(plan, found, columns)
+
+    def has_feature(self, feature: Any, *, allow_fallback: bool = False) -> bool:
+        """Whether the store has a table of the feature."""
+        self._readable()
+        key = FeatureKey.of(feature)
+        return fallback.find(self, key, allow_fallback=allow_fallback) is not None
+
+    def list_features(self) -> list[FeatureKey]:
+        """The features of the graph that this very store has a table of, parents first."""
+        self._readable()
+        tables = set(self.backend.tables())
+        return [key for key in self.graph if key.to_table() in tables]
+
+    def fingerprint(
+        self, feature: Any, filters: Predicate | Sequence[Predicate] = ()
+    ) -> Fingerprint:
+        """Digest the content of a feature's stored rows in the database.
+
+        The digest changes if and only if the set of (id, data version) does; a feature without a
+        table is empty.
+        """
+        self._readable()
+        plan = self._plan(feature)
+        found = fallback.find(self, plan.key, allow_fallback=False)
+        if found is None:
+            return Fingerprint(0, self.scheme.digest(""), {})
+        version = self.graph.versions[plan.key].feature
+        rows = reading.stored(plan, reading.complete(plan, found[1]), version)
+        return fingerprint(self, plan, apply(rows, listed(filters)))
+
+    def snapshots(self) -> list[snapshots.RecordedSnapshot]:
+        """The recorded graphs of the project, oldest first."""
+        self._readable()
+        return snapshots.history(self.backend, self.project)
+
+    def load_snapshot(self, version: str = "latest") -> GraphSnapshot:
+        """Load a recorded graph of the project: `"latest"`, or the beginning of its version.
+
+        Raises:
+            SystemDataNotFoundError: no such snapshot.
+        """
+        self._readable()
+        return snapshots.load(self.backend, version, self.project)
