@@ -15,7 +15,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from metaxy_core.backends.sql import unkept_time
+from metaxy_core.backends.sql import unkept
 from metaxy_core.frames.dialect import DataFrame
 
 _ROWS, _BYTES = 50_000, 16_000_000
@@ -67,7 +67,7 @@ def not_copied(rows: DataFrame) -> str | None:
             found = values.cast(pl.String).str.contains("\x00", literal=True)
             if found.any():
                 return f"column {column.name!r} has a text with NUL, which PostgreSQL cannot keep."
-    return unkept_time(rows)
+    return unkept(rows)
 
 
 def _as_csv(rows: pa.Table) -> pa.Table:

@@ -82,8 +82,8 @@ def connect(parameters: Mapping[str, Any], uri: str) -> Connection:
         made = Connection.connect(**plain, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
         why = " ".join(str(error).split())
-        for key in _SECRET & plain.keys():
-            why = why.replace(plain[key], "***")
+        for secret in filter(None, map(plain.get, _SECRET)):
+            why = why.replace(secret, "***")
         # The driver's own error may repeat the parameters.
         raise StoreUnavailableError(uri, "unreachable", why) from None
     made.uri = uri

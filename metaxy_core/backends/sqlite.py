@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.operations as ops
 import narwhals as nw
 import pyarrow as pa
 import tenacity
 
 from metaxy_core.backends.base import Capability, Gap, Mode, never, notyet
-from metaxy_core.backends.sql import SqlBackend, name_of, unkept_time
+from metaxy_core.backends.sql import HELD, SqlBackend, name_of, unkept
 from metaxy_core.backends.sqlite_ibis import (
     DIALECT,
     IbisConnection,
@@ -105,7 +106,8 @@ class SQLiteBackend(SqlBackend):
             yield
             self._waiting(self.run, "COMMIT")
         except BaseException as error:
-            self.run("ROLLBACK")
+            if self.connection.con.in_transaction:  # some errors end it
+                self.run("ROLLBACK")
             if isinstance(error, sqlite3.OperationalError) and "readonly" in str(error):
                 raise _unavailable(self.path, error, self.lock_timeout) from error
             raise
@@ -173,6 +175,10 @@ class SQLiteBackend(SqlBackend):
         columns = {name: type_of(kind) for name, kind in found}
         return ibis.schema(columns) if columns else None
 
+    def place(self, table: str) -> ops.Namespace:
+        """See `SqlBackend.place`."""
+        return ops.Namespace(database="temp" if table.startswith(HELD) else "main")
+
     def shape(self) -> Hashable:
         """See `Backend.shape`: the texts that made the tables."""
         return tuple(
@@ -181,7 +187,7 @@ class SQLiteBackend(SqlBackend):
 
     def refusal(self, rows: DataFrame) -> str | None:
         """See `Backend.refusal`."""
-        return unkept_time(rows)
+        return unkept(rows)
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""

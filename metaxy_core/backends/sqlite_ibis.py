@@ -54,8 +54,9 @@ def type_of(kind: str) -> Any:
 def written(column: pa.ChunkedArray) -> list[Any]:
     """Values as SQLite takes them: times as text in UTC, of equal length and so in their order."""
     values = pl.Series(column)
-    if values.dtype == pl.Datetime:
-        return values.dt.strftime(_TIME).to_list()
+    if isinstance(values.dtype, pl.Datetime):
+        utc = values.dt.convert_time_zone("UTC") if values.dtype.time_zone else values
+        return utc.dt.strftime(_TIME).to_list()
     if values.dtype == pl.Date:
         return values.dt.strftime("%Y-%m-%d").to_list()
     if values.dtype.is_float():

@@ -316,6 +316,7 @@ def test_floats_times_and_lists_come_back_as_they_were(postgres):
         pl.Series("number", [float("nan"), float("-inf"), 5e-324]),
         pl.Series("small", [0.1, None, 3.4e38], dtype=pl.Float32),
         pl.Series("times", [[0, -1], [], None], dtype=pl.List(pl.Datetime("us", "UTC"))),
+        pl.Series("paris", [0, -1, None], dtype=pl.Datetime("us", "Europe/Paris")),
         pl.Series("flags", [[True, None, False], [], None]),
         pl.Series("numbers", [[float("nan"), 0.1], [float("inf")], None]),
         pl.Series("texts", [['"', "\\", "{}", "NULL", "", ","], [None], []]),
@@ -325,8 +326,9 @@ def test_floats_times_and_lists_come_back_as_they_were(postgres):
         store.write("a", samples)
         found = store.read("a").collect().to_native().sort("id")
         users = [name for name in samples.columns if not name.startswith("metaxy")]
-        assert found.select(users).equals(samples.select(users))
-        assert found.select(users).schema == samples.select(users).schema
+        kept = samples.select(users).cast({"paris": pl.Datetime("us", "UTC")})
+        assert found.select(users).equals(kept)
+        assert found.select(users).schema == kept.schema
 
 
 # -- writers side by side ------------------------------------------------------------------------
@@ -335,10 +337,11 @@ def test_floats_times_and_lists_come_back_as_they_were(postgres):
 def _write(server, schema, worker, batches, begin):
     store = PostgresMetadataStore(host=server, user="postgres", schema=schema, graph=FEATURES)
     begin.wait(60)
-    for batch in range(batches):
+    for opening in range(0, batches, 10):
         with store.open("w"):
-            names = {"id": [f"{worker}-{batch}-{n}" for n in range(3)], f"by{worker}": [1, 2, 3]}
-            store.write("a", rows(names))
+            for batch in range(opening, opening + 10):
+                names = [f"{worker}-{batch}-{n}" for n in range(3)]
+                store.write("a", rows({"id": names, f"by{worker}": [1, 2, 3]}))
 
 
 @pytest.mark.slow
@@ -410,7 +413,7 @@ def test_a_writer_killed_in_the_middle_leaves_whole_commits(postgres, postgres_s
         acknowledged = tmp_path / f"acknowledged{killing}"
         worker = context.Process(target=_write_on, args=(postgres_server, "killed", acknowledged))
         worker.start()
-        while not acknowledged.exists() or acknowledged.stat().st_size < 5_000 * (killing + 1):
+        while not acknowledged.exists() or acknowledged.stat().st_size < 3_000 * (killing + 1):
             assert worker.is_alive()
             worker.join(0.01)
         os.kill(worker.pid, signal.SIGKILL)
@@ -427,5 +430,5 @@ def test_a_writer_killed_in_the_middle_leaves_whole_commits(postgres, postgres_s
 @pytest.mark.slow
 def test_increments_equal_the_oracles_after_random_edits(postgres):
     assert (
-        first_failure(lambda declared: postgres(graph=declared.graph), range(700, 703), 12) is None
+        first_failure(lambda declared: postgres(graph=declared.graph), range(700, 702), 12) is None
     )
