@@ -134,8 +134,6 @@ _AT_FIRST_USE = {
     "IbisMetadataStore": "metaxy_core.store.stores",
     "IcebergMetadataStore": "metaxy_core.store.stores",
     "LanceDBMetadataStore": "metaxy_core.store.stores",
-    "PostgresMetadataStore": "metaxy_core.store.stores",
-    "SQLiteMetadataStore": "metaxy_core.store.stores",
     "DuckDBMetadataStore": "metaxy_core.store.stores",
     "FeatureDiff": "metaxy_core.diff",
     "Fingerprint": "metaxy_core.store.fingerprint",
@@ -145,6 +143,8 @@ _AT_FIRST_USE = {
     "Increment": "metaxy_core.store",
     "LazyIncrement": "metaxy_core.store",
     "MetadataStore": "metaxy_core.store",
+    "PostgresMetadataStore": "metaxy_core.store.stores",
+    "SQLiteMetadataStore": "metaxy_core.store.stores",
     "Severity": "metaxy_core.diff",
     "neighbourhood": "metaxy_core.diff",
 }

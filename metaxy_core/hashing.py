@@ -71,7 +71,12 @@ class HashScheme:
 
 def canonical_json(value: object) -> str:
     """JSON with sorted keys, no spaces and no escapes: one text per value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
+
+
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+)
 
 
 def sha256(text: str) -> str:

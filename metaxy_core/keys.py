@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple, Self
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -24,9 +25,24 @@ _MAX_LENGTH = 200
 @dataclass(frozen=True, order=True, slots=True, init=False)
 class _Key:
     parts: tuple[str, ...]
+    # Keys are looked up and printed far more often than they are made.
+    _text: str = field(compare=False)
+    _hash: int = field(compare=False)
 
     def __init__(self, key: Any) -> None:
-        object.__setattr__(self, "parts", type(self)._parse(key))
+        parts = type(self)._parse(key)
+        for name, value in (("parts", parts), ("_text", "/".join(parts)), ("_hash", hash(parts))):
+            object.__setattr__(self, name, value)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self.parts == other.parts if type(other) is type(self) else NotImplemented
+
+    def __reduce__(self) -> Any:
+        # Another process hashes text otherwise.
+        return type(self), (self.parts,)
 
     @classmethod
     def _parse(cls, key: Any) -> tuple[str, ...]:
@@ -50,14 +66,22 @@ class _Key:
     @classmethod
     def of(cls, value: Any) -> Self:
         """Read a key from any of its short forms: a key, `"a/b"` or `["a", "b"]`."""
-        return value if isinstance(value, cls) else cls(value)
+        if isinstance(value, cls):
+            return value
+        return cls._shared(value) if isinstance(value, str) else cls(value)
+
+    @classmethod
+    @lru_cache(maxsize=8192)
+    def _shared(cls, text: str) -> Self:
+        """One object per text: equal keys are mostly the same, which is seen at once."""
+        return cls(text)
 
     @property
     def _sql_name(self) -> str:
         return "__".join(self.parts)
 
     def __str__(self) -> str:
-        return "/".join(self.parts)
+        return self._text
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -111,8 +135,7 @@ class FieldKey(_Key):
         return self.parts[-len(other.parts) :] == other.parts
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class FieldRef:
+class FieldRef(NamedTuple):
     """A field of a named feature; printed as `feature.field`, the `fq` of the formulas."""
 
     feature: FeatureKey

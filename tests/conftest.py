@@ -76,18 +76,18 @@ def make_store(store_engine: str, request: pytest.FixtureRequest, tmp_path: Path
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chdb_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of ClickHouse's engine in this process, which has one at a time."""
     return tmp_path_factory.mktemp("clickhouse")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clickhouse(chdb_folder: Path) -> Iterator[Open]:
     """Make ClickHouse stores, each in a database of its own unless it is named.
 
     They are on the server that METAXY_TEST_CLICKHOUSE names (a DSN), else on the engine in this
-    process, which takes a second to start: all tests share it.
+    process, which takes a second to start: the tests of a module share it.
     """
     import clickhouse_connect
 

@@ -15,9 +15,11 @@ import duckdb
 import ibis
 import tenacity
 
-from metaxy_core.backends.base import Capability, Gap, Mode, T
+from metaxy_core.backends.base import Capability, Gap, Mode, T, never
 from metaxy_core.backends.duckdb import OFFLINE, DuckDBBackend, is_lock
+from metaxy_core.backends.sql import text_with_nul
 from metaxy_core.errors import MissingExtraError, StoreUnavailableError
+from metaxy_core.frames.dialect import DataFrame
 
 _LAKE = "lake"
 _COUNTER = "metaxy_system__commits"
@@ -39,7 +41,9 @@ class DuckLakeBackend(DuckDBBackend):
         config: DuckDB settings, as `duckdb.connect` takes them.
     """
 
-    gaps: Mapping[Capability, Gap] = {}
+    gaps: Mapping[Capability, Gap] = {
+        "NUL in texts": never("DuckLake 1.5 writes the bounds of a column into queries of its own"),
+    }
 
     def __init__(
         self,
@@ -155,6 +159,10 @@ class DuckLakeBackend(DuckDBBackend):
                 "WHERE database_name = current_database() ORDER BY ALL"
             )
         )
+
+    def refusal(self, rows: DataFrame) -> str | None:
+        """See `Backend.refusal`."""
+        return text_with_nul(rows, "DuckLake")
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""

@@ -60,6 +60,7 @@ class PostgresBackend(SqlBackend):
         "unsigned integers": never("its largest integer is that of 64 bits with a sign"),
         "NUL in texts": never("its texts end there"),
     }
+    failures = (OSError, errors.Error)
     unstorable = (nw.Struct, nw.UInt64)
 
     def __init__(

@@ -41,6 +41,10 @@ class ScannedBackend:
         self._is_open = False
         self._pending: list[tuple[str, pl.DataFrame]] | None = None
 
+    def refusal(self, rows: DataFrame) -> str | None:
+        """See `Backend.refusal`."""
+        return None
+
     # -- what a system says ----------------------------------------------------------------------
 
     def begin(self, mode: Mode) -> None:
@@ -78,10 +82,6 @@ class ScannedBackend:
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""
         raise NotImplementedError
-
-    def refusal(self, rows: DataFrame) -> str | None:
-        """See `Backend.refusal`."""
-        return None
 
     # -- the contract ----------------------------------------------------------------------------
 

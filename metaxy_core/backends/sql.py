@@ -280,6 +280,17 @@ def to_arrow(rows: LazyFrame) -> pa.Table:
     return table
 
 
+def text_with_nul(rows: DataFrame, system: str) -> str | None:
+    """Why a system without NUL in its texts cannot keep the rows."""
+    frame: pl.DataFrame = rows.to_native()
+    for column in frame:
+        values = column.explode() if isinstance(column.dtype, pl.List) else column
+        is_text = values.dtype in (pl.String, pl.Categorical, pl.Enum)
+        if is_text and values.cast(pl.String).str.contains("\x00", literal=True).any():
+            return f"column {column.name!r} has a text with NUL, which {system} cannot keep."
+    return None
+
+
 def unkept(rows: DataFrame) -> str | None:
     """Why a system of signed integers, microseconds and years of four digits cannot keep rows."""
     frame: pl.DataFrame = rows.to_native()

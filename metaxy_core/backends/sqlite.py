@@ -106,7 +106,7 @@ class SQLiteBackend(SqlBackend):
             yield
             self._waiting(self.run, "COMMIT")
         except BaseException as error:
-            if self.connection.con.in_transaction:  # some errors end it
+            if self.connection.con.in_transaction:  # a full disk ends it by itself
                 self.run("ROLLBACK")
             if isinstance(error, sqlite3.OperationalError) and "readonly" in str(error):
                 raise _unavailable(self.path, error, self.lock_timeout) from error

@@ -71,4 +71,4 @@ def _backend(module: str, name: str) -> Any:
 
 
 def _page(name: str) -> str:
-    return name.lower().replace(" lake", "").replace("postgresql", "postgres")
+    return {"PostgreSQL": "postgres", "Delta Lake": "delta"}.get(name, name.lower())

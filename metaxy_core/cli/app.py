@@ -47,8 +47,8 @@ lists.command(features.features, name="features")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the result is the exit code.
 
-    A mistake in what was asked is told in one message on standard error, without a traceback;
-    what goes wrong inside the module of the features is the user's to see in full.
+    A mistake in what was asked, or in the module of the features, is told in one message on
+    standard error, without a traceback.
 
     >>> main(["list", "features", "--module", "there_is_no_such_module"])
     1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 import tomllib
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from pydantic import ValidationError
 
-from metaxy_core.errors import ConfigError
+from metaxy_core.errors import ConfigError, MetaxyError
 from metaxy_core.hashing import HashAlgorithm
 from metaxy_core.spec.value import told
 
@@ -79,7 +80,7 @@ class Project:
         module, _, attribute = named.partition(":")
         found = _imported(module, where)
         if not attribute:
-            return active_graph().freeze()
+            return _declared(module, found, active_graph().freeze())
         graph = getattr(found, attribute, None)
         if isinstance(graph, FeatureGraph):
             return graph.freeze()
@@ -149,6 +150,19 @@ def _table(path: Path, names: tuple[str, ...]) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def _declared(module: str, found: object, graph: Graph) -> Graph:
+    """The active graph, or a hint at the graph that the user has meant."""
+    from metaxy_core.graph import FeatureGraph, Graph
+
+    names = [n for n, value in vars(found).items() if isinstance(value, FeatureGraph | Graph)]
+    if names and not len(graph):
+        raise ConfigError(
+            f"The module '{module}' declares no feature classes, but has a graph: say "
+            f"--module {module}:{names[0]}"
+        )
+    return graph
+
+
 def _imported(module: str, directory: Path) -> object:
     if not all(part.isidentifier() for part in module.split(".")):
         raise ConfigError(f"A module is named like package.features; given: '{module}'")
@@ -169,3 +183,16 @@ def _imported(module: str, directory: Path) -> object:
         ) from error
     except ValidationError as error:
         raise ConfigError(f"Importing '{module}' failed: {told(error)}") from error
+    except MetaxyError:
+        raise
+    except Exception as error:  # whatever the user's module raises is the user's mistake
+        raise ConfigError(f"Importing '{module}' failed: {_where(error)}") from error
+
+
+def _where(error: Exception) -> str:
+    """The place in the user's code where it went wrong, and what was said there."""
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}:{last.lineno}: {said}"

@@ -6,7 +6,7 @@ do not fit together are refused here, before anything runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from metaxy_core.errors import EdgeError, UnknownFieldError, UnknownParentError
@@ -108,9 +108,13 @@ def plan_feature(spec: FeatureSpec, specs: Mapping[FeatureKey, FeatureSpec]) -> 
         FieldPlan(field, _field_parents(spec, field, specs))
         for field in sorted(spec.fields, key=lambda field: field.key)
     )
-    needed = {ref for field in fields for ref in field.parents}
+    needed: dict[FeatureKey, set[FieldKey]] = {dep.feature: set() for dep in spec.deps}
+    for field in fields:
+        for ref in field.parents:
+            needed[ref.feature].add(ref.field)
     edges = tuple(
-        _edge(spec, index, dep, specs[dep.feature], needed) for index, dep in enumerate(spec.deps)
+        _edge(spec, index, dep, specs[dep.feature], needed[dep.feature])
+        for index, dep in enumerate(spec.deps)
     )
     joined = _join_order(spec, edges)
     unit = _unit(spec, joined)
@@ -121,16 +125,17 @@ def plan_feature(spec: FeatureSpec, specs: Mapping[FeatureKey, FeatureSpec]) -> 
 def _field_parents(
     spec: FeatureSpec, field: FieldSpec, specs: Mapping[FeatureKey, FeatureSpec]
 ) -> tuple[FieldRef, ...]:
+    refs: list[FieldRef] = []
     if field.deps is None:
-        refs = {
-            FieldRef(dep.feature, key)
-            for dep in spec.deps
-            for key in dep.fields_mapping.mapped(field.key, specs[dep.feature].field_keys)
-        }
+        for dep in spec.deps:
+            upstream = specs[dep.feature].field_keys
+            mapped = dep.fields_mapping.mapped(field.key, upstream)
+            if dep.fields_mapping.kind == "specific":
+                _check_known(spec, field, dep.feature, mapped, upstream)
+            refs += [FieldRef(dep.feature, key) for key in mapped]
     elif field.deps is ALL:
-        refs = {FieldRef(d.feature, key) for d in spec.deps for key in specs[d.feature].field_keys}
+        refs = [FieldRef(d.feature, key) for d in spec.deps for key in specs[d.feature].field_keys]
     else:
-        refs = set()
         for fielddep in field.deps:
             if fielddep.feature not in {dep.feature for dep in spec.deps}:
                 raise UnknownParentError(
@@ -139,18 +144,29 @@ def _field_parents(
                 )
             upstream = specs[fielddep.feature].field_keys
             chosen = upstream if fielddep.fields is ALL else fielddep.fields
-            refs |= {FieldRef(fielddep.feature, key) for key in chosen}
-    for ref in refs:
-        if ref.field not in specs[ref.feature].field_keys:
+            _check_known(spec, field, fielddep.feature, chosen, upstream)
+            refs += [FieldRef(fielddep.feature, key) for key in chosen]
+    by_text = {str(ref): ref for ref in refs}
+    return tuple(by_text[text] for text in sorted(by_text))
+
+
+def _check_known(
+    spec: FeatureSpec,
+    field: FieldSpec,
+    parent: FeatureKey,
+    chosen: Iterable[FieldKey],
+    upstream: tuple[FieldKey, ...],
+) -> None:
+    for key in chosen:
+        if key not in upstream:
             raise UnknownFieldError(
-                f"Field '{spec.key}.{field.key}' depends on '{ref}', but the fields of "
-                f"'{ref.feature}' are: {', '.join(map(str, specs[ref.feature].field_keys))}."
+                f"Field '{spec.key}.{field.key}' depends on '{FieldRef(parent, key)}', but the "
+                f"fields of '{parent}' are: {', '.join(map(str, upstream))}."
             )
-    return tuple(sorted(refs, key=str))
 
 
 def _edge(
-    spec: FeatureSpec, index: int, dep: FeatureDep, parent: FeatureSpec, needed: set[FieldRef]
+    spec: FeatureSpec, index: int, dep: FeatureDep, parent: FeatureSpec, needed: set[FieldKey]
 ) -> EdgePlan:
     ids = tuple(dep.rename.get(column, column) for column in parent.id_columns)
     where = f"The edge '{spec.key}' <- '{parent.key}'"
@@ -183,7 +199,7 @@ def _edge(
                     f"({', '.join(on)}) and at least one of its own; its id columns are: "
                     f"{', '.join(spec.id_columns)}."
                 )
-    fields = tuple(key for key in parent.field_keys if FieldRef(parent.key, key) in needed)
+    fields = tuple(key for key in parent.field_keys if key in needed)
     # In the order of the feature's own id columns, so that every edge says it alike.
     on = tuple(column for column in spec.id_columns if column in on)
     return EdgePlan(index, dep, parent, ids, on, fields)

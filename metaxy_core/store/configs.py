@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from metaxy_core.errors import ConfigError
 from metaxy_core.frames.engine import EngineName
@@ -36,23 +37,22 @@ def config_model(store: type) -> type[StoreConfig]:
     hints = get_type_hints(store.__init__)  # type: ignore[misc]  # a class is asked, not an object
     parameters = list(inspect.signature(store).parameters.values())
     own: dict[str, Any] = {
-        # What models have a method of the name for, such as `schema`, is an attribute `schema_`.
-        parameter.name + "_" * hasattr(BaseModel, parameter.name): (
+        parameter.name: (
             hints[parameter.name],
-            Field(
-                ... if parameter.default is parameter.empty else parameter.default,
-                alias=parameter.name,
-            ),
+            ... if parameter.default is parameter.empty else parameter.default,
         )
         for parameter in parameters
         if parameter.kind is not parameter.VAR_KEYWORD
     }
-    return create_model(
-        f"{store.__name__}Config",
-        __base__=StoreConfig,
-        __doc__=f"What a `{store.__name__}` is made from.",
-        **own,
-    )
+    with warnings.catch_warnings():
+        # Pydantic's models have had a method named `schema`; the parameter is the better known.
+        warnings.filterwarnings("ignore", message='Field name "schema"')
+        return create_model(
+            f"{store.__name__}Config",
+            __base__=StoreConfig,
+            __doc__=f"What a `{store.__name__}` is made from.",
+            **own,
+        )
 
 
 def arguments(store: type, config: StoreConfig | Mapping[str, Any]) -> dict[str, Any]:
@@ -66,9 +66,8 @@ def arguments(store: type, config: StoreConfig | Mapping[str, Any]) -> dict[str,
         made = config if isinstance(config, model) else model.model_validate(_values(config))
     except ValidationError as error:
         raise ConfigError(f"{store.__name__}: {told(error)}") from None
-    fields = type(made).model_fields
-    return {field.alias or name: getattr(made, name) for name, field in fields.items()}
+    return {name: getattr(made, name) for name in type(made).model_fields}
 
 
 def _values(config: StoreConfig | Mapping[str, Any]) -> dict[str, Any]:
-    return dict(config) if isinstance(config, Mapping) else config.model_dump(by_alias=True)
+    return dict(config) if isinstance(config, Mapping) else config.model_dump()

@@ -133,9 +133,10 @@ class WriteStore(ReadStore):
             self._check_project(one.plan)
         run = materialization_id or self.materialization_id
         named = write_id or writing.new_write_id(self.writer)
+        failures: tuple[type[Exception], ...] = (*self.backend.failures, StoreUnavailableError)
         try:
             return writing.write(self, writes, run, named, may_be_stored=write_id is not None)
-        except self.backend.failures as error:
+        except failures as error:
             raise spool.not_stored(self, writes, run, named, error) from error
 
     def delete(

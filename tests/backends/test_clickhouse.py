@@ -6,9 +6,7 @@ import datetime as dt
 import multiprocessing
 import os
 import pickle
-import re
 import traceback
-from pathlib import Path
 
 import narwhals as nw
 import polars as pl
@@ -443,14 +441,6 @@ def test_several_writers_write_at_once(clickhouse):
         ]
         settle(first, "b")
         assert second.resolve_update("b").is_empty
-
-
-@in_process
-def test_the_page_about_it_runs(clickhouse, chdb_folder):
-    page = (Path(__file__).parents[2] / "docs" / "stores" / "clickhouse.md").read_text()
-    (block,) = re.findall(r"^```python\n(.*?)^```", page, re.S | re.M)
-    assert 'path="metadata"' in block
-    exec(block.replace('"metadata"', repr(str(chdb_folder))), {"__name__": "page"})
 
 
 def test_results_are_read_as_arrow(clickhouse):

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 GRAPH = """
@@ -119,3 +121,24 @@ def test_a_store_of_another_hash_is_opened_with_it(here):
     assert here.run("graph", "history").code == 0
     assert here.run("status").code == 2
     assert "There are: md5, sha256" in here.run("push", "--hash-algorithm", "crc").err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\nraise ValueError('boom')\n", r"cli_features\.py:2: ValueError: boom"),
+        ("def f(:\n", r"cli_features\.py:1: SyntaxError"),
+    ],
+)
+def test_an_error_in_the_users_module_is_told_with_its_place(here, text, said):
+    here.declare(text=text)
+    ran = here.run("list", "features", "--module", "cli_features")
+    assert ran.code == 1
+    assert re.search(said, ran.err)
+    assert "Traceback" not in ran.err
+
+
+def test_a_module_with_a_graph_and_no_classes_hints_at_the_graph(here):
+    here.declare(text="from metaxy_core import FeatureGraph\nmine = FeatureGraph()\n")
+    ran = here.run("list", "features", "--module", "cli_features")
+    assert (ran.code, "--module cli_features:mine" in ran.err) == (1, True)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from metaxy_core import DuckDBMetadataStore, MetadataStore
+from metaxy_core import DuckDBMetadataStore, MetadataStore, SQLiteMetadataStore
 from tests.builders import feature, graph, rows
 
 FEATURES = graph(feature("a"), feature("b", "a"))
@@ -19,6 +19,9 @@ Make = Callable[[Path], MetadataStore]
 STORES: dict[str, Make] = {
     "duckdb": lambda folder: DuckDBMetadataStore(
         folder / "a.duckdb", graph=FEATURES, spool_dir=folder / "spool"
+    ),
+    "sqlite": lambda folder: SQLiteMetadataStore(
+        folder / "a.sqlite", graph=FEATURES, spool_dir=folder / "spool"
     ),
 }
 """Embedded engines, each with a store in a folder."""

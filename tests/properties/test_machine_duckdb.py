@@ -9,7 +9,7 @@ from metaxy_core.store import MetadataStore
 from metaxy_core.testing.strategies import Declared
 from tests.properties.rules import LONG, run
 
-CHUNKS = 8
+CHUNKS = 20
 GRAPHS, EDITS = (2_000, 20) if LONG else (40, 15)
 
 

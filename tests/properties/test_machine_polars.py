@@ -9,7 +9,7 @@ from metaxy_core.store import MetadataStore
 from metaxy_core.testing.strategies import Declared
 from tests.properties.rules import LONG, run
 
-CHUNKS = 10
+CHUNKS = 20
 GRAPHS, EDITS = (20_000, 30) if LONG else (300, 20)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import polars as pl
 import pytest
 
@@ -166,8 +168,7 @@ def test_a_predicate_on_unknown_columns_of_the_feature_itself_is_refused(make_st
 
 def test_features_may_be_called_as_subqueries_are(make_store):
     names = [f"t{number}" for number in range(14)]
-    chain = zip(names, names[1:], strict=False)
-    features = graph(feature("t0"), *(feature(child, parent) for parent, child in chain))
+    features = graph(feature("t0"), *(feature(b, a) for a, b in pairwise(names)))
     with make_store(features) as store:
         for text in "12":
             settle(store, "t0", samples=rows({"id": ["x", "y"]}, [text, "1"]))
