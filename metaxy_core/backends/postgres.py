@@ -13,17 +13,20 @@ from contextlib import contextmanager
 from typing import Any
 
 import ibis
+import ibis.expr.operations as ops
 import narwhals as nw
+import psycopg
 import pyarrow as pa
 import tenacity
 from psycopg import errors
+from pydantic import SecretStr
 from sqlglot import exp
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never, notyet
 from metaxy_core.backends.postgres_copy import copy_in, not_copied
 from metaxy_core.backends.postgres_ibis import DIALECT, IbisConnection, short_name
 from metaxy_core.backends.postgres_session import Connection, address, connect, read_parameters
-from metaxy_core.backends.sql import SqlBackend
+from metaxy_core.backends.sql import HELD, SqlBackend
 from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 
@@ -47,21 +50,21 @@ class PostgresBackend(SqlBackend):
         lock_timeout: seconds to wait for other writers' commits.
 
     Raises:
-        ValueError: the DSN cannot be read; the message does not repeat it.
+        ConfigError: the DSN cannot be read; the message does not repeat it.
     """
 
     dialect = DIALECT
+    failures: tuple[type[Exception], ...] = (OSError, psycopg.Error, StoreUnavailableError)
     gaps: Mapping[Capability, Gap] = {
         "structs": notyet("they would be JSON, which does not give back the types of members"),
         "unsigned integers": never("its largest integer is that of 64 bits with a sign"),
         "NUL in texts": never("its texts end there"),
     }
-    failures = (OSError, errors.Error)
     unstorable = (nw.Struct, nw.UInt64)
 
     def __init__(
         self,
-        dsn: str = "",
+        dsn: SecretStr | str = "",
         *,
         schema: str = "public",
         parameters: Mapping[str, Any] | None = None,
@@ -192,6 +195,10 @@ class PostgresBackend(SqlBackend):
         found = self._columns(short_name(table))
         return ibis.schema(found[0][1]) if found else None
 
+    def place(self, table: str) -> ops.Namespace:
+        """See `SqlBackend.place`."""
+        return ops.Namespace(database="pg_temp" if table.startswith(HELD) else self.schema)
+
     def shape(self) -> Hashable:
         """See `Backend.shape`."""
         return tuple((table, tuple(columns.items())) for table, columns in self._columns())
@@ -270,8 +277,11 @@ class PostgresBackend(SqlBackend):
 
     def _kind(self, dtype: Any) -> str:
         """A column's type; texts compare bytewise, whatever the database's language is."""
-        kind = str(self.connection.compiler.type_mapper.to_string(dtype))
-        return 'TEXT COLLATE "C"' if dtype.is_string() else kind
+        if dtype.is_string() or dtype.is_null():
+            return 'TEXT COLLATE "C"'
+        if dtype.is_unsigned_integer():
+            return "BIGINT"
+        return str(self.connection.compiler.type_mapper.to_string(dtype))
 
     def _note(self, what: str, table: str, *column: str) -> None:
         """Write down a name that is longer than PostgreSQL keeps."""

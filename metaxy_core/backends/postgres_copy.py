@@ -15,7 +15,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from metaxy_core.backends.sql import text_with_nul, unkept_time
+from metaxy_core.backends.sql import text_with_nul, unkept
 from metaxy_core.frames.dialect import DataFrame
 
 _ROWS, _BYTES = 50_000, 16_000_000
@@ -63,7 +63,7 @@ def not_copied(rows: DataFrame) -> str | None:
         values = column.explode() if isinstance(column.dtype, pl.List) else column
         if values.dtype.is_nested():
             return f"column {column.name!r} is a list of {values.dtype}; lists hold plain values."
-    return text_with_nul(rows, "PostgreSQL") or unkept_time(rows)
+    return text_with_nul(rows, "PostgreSQL") or unkept(rows)
 
 
 def _as_csv(rows: pa.Table) -> pa.Table:

@@ -10,8 +10,9 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
+from pydantic import SecretStr
 
-from metaxy_core.errors import StoreUnavailableError
+from metaxy_core.errors import ConfigError, StoreUnavailableError
 
 _DEFAULTS = {
     "application_name": "metaxy",
@@ -21,30 +22,34 @@ _DEFAULTS = {
     "tcp_user_timeout": 60_000,
 }
 """A server that has gone silent is noticed after a minute; a DSN may say otherwise."""
+_SECRET = {"password", "sslpassword", "oauth_client_secret"}
+_SHOWN = {"user", "host", "port", "dbname"}
 
 
-def read_parameters(dsn: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """libpq's parameters out of a DSN and of those named, which win.
+def read_parameters(dsn: SecretStr | str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """libpq's parameters out of a DSN and of those named, which win; secrets stay wrapped.
 
     Raises:
-        ValueError: the DSN or a name cannot be read; the message does not repeat values.
+        ConfigError: the DSN or a name cannot be read; the message does not repeat values.
     """
     try:
-        read = conninfo_to_dict(dsn)
+        read = conninfo_to_dict(_plain(dsn))
     except psycopg.ProgrammingError:
-        raise ValueError(
+        raise ConfigError(
             "The DSN is neither a URI (postgresql://user:password@host:5432/database) nor a "
             "key=value text (host=… dbname=…) that PostgreSQL's client reads."
         ) from None  # the driver's message repeats parts of it
     named = {key: value for key, value in parameters.items() if value is not None}
     known = {**_DEFAULTS, **read, **named}
     try:
-        make_conninfo("", **known)
+        make_conninfo("", **{key: _plain(value) for key, value in known.items()})
     except psycopg.ProgrammingError:
-        raise ValueError(
+        raise ConfigError(
             f"PostgreSQL's client does not know all of these parameters: {', '.join(named)}."
         ) from None
-    return known
+    return {
+        key: SecretStr(_plain(value)) if key in _SECRET else value for key, value in known.items()
+    }
 
 
 def address(parameters: Mapping[str, Any], schema: str) -> str:
@@ -54,7 +59,7 @@ def address(parameters: Mapping[str, Any], schema: str) -> str:
         for option in Conninfo.get_defaults()
         if option.val is not None
     }
-    known = defaults | {key: str(value) for key, value in parameters.items()}
+    known = defaults | {key: str(value) for key, value in parameters.items() if key in _SHOWN}
     user, host = known.get("user", ""), known.get("host") or "localhost"
     where = "" if host.startswith("/") else quote(host, safe=":,")
     port = f":{known['port']}" if where and "port" in known else ""
@@ -73,16 +78,22 @@ def connect(parameters: Mapping[str, Any], uri: str) -> Connection:
             is wrong.
     """
     try:
-        made = Connection.connect(**parameters, autocommit=True, prepare_threshold=None)
+        plain = {key: _plain(value) for key, value in parameters.items()}
+        made = Connection.connect(**plain, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
-        why, secret = " ".join(str(error).split()), str(parameters.get("password") or "")
-        raise StoreUnavailableError(
-            uri, "unreachable", why.replace(secret, "***") if secret else why
-        ) from None  # the driver's own error may repeat the parameters
+        why = " ".join(str(error).split())
+        for secret in filter(None, map(plain.get, _SECRET)):
+            why = why.replace(secret, "***")
+        # The driver's own error may repeat the parameters.
+        raise StoreUnavailableError(uri, "unreachable", why) from None
     made.uri = uri
     # A commit's statements must see what was committed while it waited for its turn.
     made.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     return made
+
+
+def _plain(value: Any) -> Any:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 class Connection(psycopg.Connection[Any]):

@@ -240,8 +240,14 @@ class SqlBackend:
 
     def named(self, table: str, schema: ibis.Schema) -> ibis.Table:
         """A table as an Ibis expression; the database is not asked."""
-        node: Any = ops.DatabaseTable(name=table, schema=schema, source=self.connection)
+        node: Any = ops.DatabaseTable(
+            name=table, schema=schema, source=self.connection, namespace=self.place(table)
+        )
         return cast("ibis.Table", node.to_expr())
+
+    def place(self, table: str) -> ops.Namespace:
+        """Where a table is, for systems in which Ibis' names of subqueries could hide it."""
+        return ops.Namespace()
 
     def compile(self, expression: ibis.Table) -> str:
         """The text of a query."""
@@ -285,11 +291,13 @@ def text_with_nul(rows: DataFrame, system: str) -> str | None:
     return None
 
 
-def unkept_time(rows: DataFrame) -> str | None:
-    """Why a system of microseconds and years of four digits cannot keep the times in the rows."""
+def unkept(rows: DataFrame) -> str | None:
+    """Why a system of signed integers, microseconds and years of four digits cannot keep rows."""
     frame: pl.DataFrame = rows.to_native()
     for column in frame:
         values = column.explode() if isinstance(column.dtype, pl.List) else column
+        if values.dtype == pl.UInt64 and (values >= 2**63).any():
+            return f"column {column.name!r} has integers beyond those of 64 bits with a sign."
         if values.dtype == pl.Datetime("ns") and (values.dt.timestamp("ns") % 1000 != 0).any():
             return f"column {column.name!r} has nanoseconds; this store keeps microseconds."
         if values.dtype.is_temporal() and not values.dt.year().is_between(1, 9999).all():

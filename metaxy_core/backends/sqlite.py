@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.operations as ops
 import narwhals as nw
 import pyarrow as pa
 import tenacity
 
 from metaxy_core.backends.base import Capability, Gap, Mode, never, notyet
-from metaxy_core.backends.sql import SqlBackend, unkept_time
+from metaxy_core.backends.sql import HELD, SqlBackend, name_of, unkept
 from metaxy_core.backends.sqlite_ibis import (
     DIALECT,
     IbisConnection,
@@ -30,7 +31,7 @@ from metaxy_core.backends.sqlite_ibis import (
     written,
 )
 from metaxy_core.errors import StoreUnavailableError
-from metaxy_core.frames.dialect import DataFrame
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 
 MEMORY = ":memory:"
 _COUNTER = "metaxy_commit_order"
@@ -46,6 +47,7 @@ class SQLiteBackend(SqlBackend):
     """
 
     dialect = DIALECT
+    failures = (OSError, sqlite3.Error, StoreUnavailableError)
     gaps: Mapping[Capability, Gap] = {
         "several writers": never("one connection writes at a time: others wait for it"),
         "lists": notyet("they would be JSON, which does not give back the types of elements"),
@@ -53,7 +55,6 @@ class SQLiteBackend(SqlBackend):
         "decimals": never("its numbers are 64-bit integers and floats"),
         "unsigned integers": never("its largest integer is that of 64 bits with a sign"),
     }
-    failures = (OSError, sqlite3.Error)
     unstorable = (nw.List, nw.Struct, nw.Decimal, nw.UInt64)
 
     def __init__(self, path: str | Path = MEMORY, *, lock_timeout: float = 60.0) -> None:
@@ -93,7 +94,8 @@ class SQLiteBackend(SqlBackend):
             with self.transaction():
                 self.run(f"CREATE TABLE IF NOT EXISTS {_COUNTER} (last BIGINT NOT NULL)")
                 self.run(
-                    f"INSERT INTO {_COUNTER} SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM {_COUNTER})"  # noqa: S608
+                    f"INSERT INTO {_COUNTER} SELECT 0 "  # noqa: S608  # our own name
+                    f"WHERE NOT EXISTS (SELECT 1 FROM {_COUNTER})"
                 )
 
     @contextmanager
@@ -112,8 +114,8 @@ class SQLiteBackend(SqlBackend):
 
     def numbers(self, count: int) -> Sequence[int]:
         """See `SqlBackend.numbers`: a counter that the commit raises."""
-        self.run(f"UPDATE {_COUNTER} SET last = last + {count:d}")  # noqa: S608  # a number
-        [(last,)] = self.fetch(f"SELECT last FROM {_COUNTER}")  # noqa: S608  # our own name
+        self.run(f"UPDATE {_COUNTER} SET last = last + {count:d}")  # noqa: S608  # our own name
+        [(last,)] = self.fetch(f"SELECT last FROM {_COUNTER}")  # noqa: S608
         return range(last - count + 1, last + 1)
 
     def create(
@@ -134,6 +136,19 @@ class SQLiteBackend(SqlBackend):
         self.run(
             f"ALTER TABLE {self.quoted(table)} ADD COLUMN {self.quoted(column)} {kind_of(dtype)}"
         )
+
+    def delete(self, table: str, ids: LazyFrame) -> int:
+        """See `Backend.delete`; IN makes an index, where EXISTS would be asked for every row."""
+        wanted = self.load(ids)
+        names = ", ".join(map(self.quoted, wanted.collect_schema().names()))
+        source = self.quoted(name_of(wanted))
+        with self.connection._safe_raw_sql(
+            f"DELETE FROM {self.quoted(table)} "  # noqa: S608  # quoted
+            f"WHERE ({names}) IN (SELECT {names} FROM {source})"
+        ) as cursor:
+            deleted = int(cursor.rowcount)
+        self.release(wanted)
+        return deleted
 
     def insert(self, table: str, rows: pa.Table) -> None:
         """See `SqlBackend.insert`."""
@@ -160,6 +175,10 @@ class SQLiteBackend(SqlBackend):
         columns = {name: type_of(kind) for name, kind in found}
         return ibis.schema(columns) if columns else None
 
+    def place(self, table: str) -> ops.Namespace:
+        """See `SqlBackend.place`."""
+        return ops.Namespace(database="temp" if table.startswith(HELD) else "main")
+
     def shape(self) -> Hashable:
         """See `Backend.shape`: the texts that made the tables."""
         return tuple(
@@ -168,7 +187,7 @@ class SQLiteBackend(SqlBackend):
 
     def refusal(self, rows: DataFrame) -> str | None:
         """See `Backend.refusal`."""
-        return unkept_time(rows)
+        return unkept(rows)
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""

@@ -6,7 +6,7 @@ import hashlib
 import math
 import sqlite3
 from datetime import UTC
-from typing import Any, cast
+from typing import Any
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -17,7 +17,7 @@ from ibis.backends.sql.compilers.sqlite import SQLiteCompiler
 from ibis.backends.sqlite import Backend as IbisSQLite
 from sqlglot import exp
 
-from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, full_join_by_group
+from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, builtin, full_join_by_group
 from metaxy_core.hashing import SEPARATOR, HashAlgorithm
 
 _NAN = "NaN"  # SQLite would store NULL; as a text it is greater than every number, as elsewhere
@@ -54,8 +54,9 @@ def type_of(kind: str) -> Any:
 def written(column: pa.ChunkedArray) -> list[Any]:
     """Values as SQLite takes them: times as text in UTC, of equal length and so in their order."""
     values = pl.Series(column)
-    if values.dtype == pl.Datetime:
-        return values.dt.strftime(_TIME).to_list()
+    if isinstance(values.dtype, pl.Datetime):
+        utc = values.dt.convert_time_zone("UTC") if values.dtype.time_zone else values
+        return utc.dt.strftime(_TIME).to_list()
     if values.dtype == pl.Date:
         return values.dt.strftime("%Y-%m-%d").to_list()
     if values.dtype.is_float():
@@ -99,7 +100,7 @@ def register(connection: sqlite3.Connection) -> None:
         connection.create_function(
             f"metaxy_{algorithm.value}", 1, _digest(algorithm), deterministic=True
         )
-    joined: Any = Joined  # it takes two arguments, which its type does not say
+    joined: Any = Joined
     connection.create_aggregate("metaxy_join_sorted", 2, joined)
 
 
@@ -112,10 +113,10 @@ def _digest(algorithm: HashAlgorithm) -> Any:
     return digest
 
 
-def flat(query: exp.Expression) -> exp.Expression:
+def flat(query: exp.Query) -> exp.Query:
     """Name every subquery in one WITH: SQLite's parser refuses what is nested deeply."""
     named: dict[str, exp.Expression] = {}
-    for cte in cast("exp.Query", query).ctes:
+    for cte in query.ctes:
         _lift(cte.this, named)
         named[cte.alias] = cte.this
     _lift(query, named)
@@ -225,26 +226,20 @@ class IbisConnection(IbisSQLite):
         return pa.RecordBatchReader.from_batches(target, batches)
 
 
-@ibis.udf.scalar.builtin(name="metaxy_md5")
-def _md5(text: str) -> str:
-    return str(_digest(HashAlgorithm.MD5)(text))
-
-
-@ibis.udf.scalar.builtin(name="metaxy_sha256")
-def _sha256(text: str) -> str:
-    return str(_digest(HashAlgorithm.SHA256)(text))
+def _join_sorted(texts: Any, separator: str) -> Any:
+    return _joined(texts, separator)
 
 
 @ibis.udf.agg.builtin(name="metaxy_join_sorted")
-def _join_sorted(text: str, separator: str) -> str:
-    return str(text)
+def _joined(text: str, separator: str) -> str:
+    return f"{text}{separator}"  # never called: Ibis writes the function's name into the query
 
 
 DIALECT = IbisDialect(
     "sqlite",
     SqlFunctions(
-        digests=cast("Any", {HashAlgorithm.MD5: _md5, HashAlgorithm.SHA256: _sha256}),
-        join_sorted=cast("Any", _join_sorted),
+        digests={name: builtin(f"metaxy_{name.value}") for name in HashAlgorithm},
+        join_sorted=_join_sorted,
         has_structs=False,
         full_join=full_join_by_group,
     ),

@@ -1,4 +1,7 @@
-"""Delete and undelete: acts on units, whatever version their rows have."""
+"""Delete and undelete: acts on units, whatever version their rows have.
+
+What is deleted is chosen inside the commit: other writers come before it or after it, not between.
+"""
 
 from __future__ import annotations
 
@@ -30,78 +33,90 @@ def soft_delete(
     store: BaseStore, plan: FeaturePlan, filters: Sequence[Predicate], samples: Rows | None
 ) -> int:
     """Mark stored rows as deleted, in one commit that keeps what is left of their units."""
-    table = _own_table(store, plan)
+    _own_table(store, plan)
     ids = list(plan.spec.id_columns)
     version = store.graph.versions[plan.key].feature
-    stored = stored_with_marks(plan, table, version)
-    chosen = _chosen(store, plan, own_rows(plan, stored), filters, samples).select(*ids)
-    units = chosen.select(*plan.unit).unique(list(plan.unit), keep="any")
-    rows = stored.join(units, on=list(plan.unit), how="semi").collect("polars")
-    gone = chosen.collect("polars").with_columns(nw.lit(True).alias("metaxy_gone"))
-    if not len(gone):
-        return 0
-    now = nw.lit(datetime.now(UTC)).cast(STORED_TYPES[UPDATED_AT])
-    deleted = nw.when(nw.col("metaxy_gone")).then(now)
-    marked = rows.join(gone, on=ids, how="left").with_columns(
-        deleted.alias(DELETED_AT), now.alias(UPDATED_AT)
-    )
-    kept = marked.drop("metaxy_gone")
-    store.backend.commit(lambda numbers: _put_back(store, plan, kept, nw.lit(numbers[0])))
-    return len(gone)
+
+    def mark(numbers: Sequence[int]) -> int:
+        stored = stored_with_marks(plan, _own_table(store, plan), version)
+        chosen = _chosen(store, plan, own_rows(plan, stored), filters, samples).select(*ids)
+        units = chosen.select(*plan.unit).unique(list(plan.unit), keep="any")
+        rows = stored.join(units, on=list(plan.unit), how="semi").collect("polars")
+        gone = chosen.collect("polars").with_columns(nw.lit(True).alias("metaxy_gone"))
+        if not len(gone):
+            return 0
+        now = nw.lit(datetime.now(UTC)).cast(STORED_TYPES[UPDATED_AT])
+        deleted = nw.when(nw.col("metaxy_gone")).then(now)
+        marked = rows.join(gone, on=ids, how="left").with_columns(
+            deleted.alias(DELETED_AT), now.alias(UPDATED_AT)
+        )
+        _put_back(store, plan, marked.drop("metaxy_gone"), nw.lit(numbers[0]))
+        return len(gone)
+
+    return store.backend.commit(mark)
 
 
 def hard_delete(
     store: BaseStore, plan: FeaturePlan, filters: Sequence[Predicate], samples: Rows | None
 ) -> int:
     """Remove samples with all their rows, of every version; soft-deleted ones as well."""
-    table = _own_table(store, plan)
+    _own_table(store, plan)
     ids = list(plan.spec.id_columns)
-    deleted = last_rows(table, list(plan.unit)).filter(~nw.col(DELETED_AT).is_null())
     version = store.graph.versions[plan.key].feature
-    stored = stored_with_marks(plan, table, version)
-    known = own_rows(plan, nw.concat([stored.select(*table.collect_schema().names()), deleted]))
-    chosen = _chosen(store, plan, known, filters, samples)
-    gone = chosen.select(*ids).unique(ids, keep="any").collect("polars")
-    if not len(gone):
-        return 0
-    # A unit of which nothing is left goes whole: its older rows must not come back.
-    left = known.join(chosen.select(*ids), on=ids, how="anti").collect("polars")
-    units = gone.lazy().select(*plan.unit).unique()
-    whole = units.join(left.lazy(), on=list(plan.unit), how="anti").collect("polars")
 
-    def remove(_: Sequence[int]) -> None:
+    def remove(_: Sequence[int]) -> int:
+        table = _own_table(store, plan)
+        deleted = last_rows(table, list(plan.unit)).filter(~nw.col(DELETED_AT).is_null())
+        stored = stored_with_marks(plan, table, version)
+        known = own_rows(plan, nw.concat([stored.select(*table.collect_schema().names()), deleted]))
+        chosen = _chosen(store, plan, known, filters, samples)
+        gone = chosen.select(*ids).unique(ids, keep="any").collect("polars")
+        if not len(gone):
+            return 0
+        # A unit of which nothing is left goes whole: its older rows must not come back.
+        left = known.join(chosen.select(*ids), on=ids, how="anti").collect("polars")
+        units = gone.lazy().select(*plan.unit).unique()
+        whole = units.join(left.lazy(), on=list(plan.unit), how="anti").collect("polars")
         store.backend.delete(plan.key.to_table(), gone.lazy())
         store.backend.delete(plan.key.to_table(), whole.lazy())
+        return len(gone)
 
-    store.backend.commit(remove)
-    return len(gone)
+    return store.backend.commit(remove)
 
 
 def undelete(
     store: BaseStore, plan: FeaturePlan, filters: Sequence[Predicate], samples: Rows | None
 ) -> int:
     """Restore units as they were before their tombstone: their rows again, in their old order."""
-    table, unit = _own_table(store, plan), list(plan.unit)
-    last = last_rows(table, unit)
-    live = last.filter(nw.col(DELETED_AT).is_null()).select(*unit)
-    gone = last.join(live, on=unit, how="anti")
-    chosen = _chosen(store, plan, gone, filters, samples)
-    units = chosen.select(*unit).unique(unit, keep="any")
-    history = table.join(units, on=unit, how="semi").filter(~nw.col(OPEN)).collect("polars")
-    if not len(history):
-        return 0
-    restored = _before_the_tombstone(history, unit)
+    _own_table(store, plan)
+    unit = list(plan.unit)
     order = nw.col(COMMIT).rank("dense").cast(nw.Int64()) - 1
-    numbered = restored.with_columns(order.alias("metaxy_order"))
 
-    def restore(numbers: Sequence[int]) -> None:
-        commits = nw.col("metaxy_order").replace_strict(
-            list(range(len(numbers))), list(numbers), return_dtype=nw.Int64()
-        )
-        _put_back(store, plan, numbered, commits, drop=["metaxy_order"])
+    def restore(numbers: Sequence[int]) -> tuple[int, int]:
+        """How many units, and how many numbers it takes; nothing is done with fewer."""
+        table = _own_table(store, plan)
+        last = last_rows(table, unit)
+        live = last.filter(nw.col(DELETED_AT).is_null()).select(*unit)
+        gone = last.join(live, on=unit, how="anti")
+        chosen = _chosen(store, plan, gone, filters, samples)
+        units = chosen.select(*unit).unique(unit, keep="any")
+        history = table.join(units, on=unit, how="semi").filter(~nw.col(OPEN)).collect("polars")
+        restored = _before_the_tombstone(history, unit)
+        numbered = restored.with_columns(order.alias("metaxy_order"))
+        needed = numbered["metaxy_order"].n_unique()
+        if 0 < needed <= len(numbers):
+            commits = nw.col("metaxy_order").replace_strict(
+                list(range(needed)), list(numbers[:needed]), return_dtype=nw.Int64()
+            )
+            _put_back(store, plan, numbered, commits, drop=["metaxy_order"])
+        return len(restored.select(*unit).unique()), needed
 
-    store.backend.commit(restore, numbers=numbered["metaxy_order"].n_unique())
-    return len(restored.select(*unit).unique())
+    given = 1
+    while True:
+        units, needed = store.backend.commit(restore, numbers=given)
+        if needed <= given:
+            return units
+        given = needed
 
 
 def _own_table(store: BaseStore, plan: FeaturePlan) -> LazyFrame:

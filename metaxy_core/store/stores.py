@@ -103,16 +103,17 @@ class PostgresMetadataStore(MetadataStore):
 
     Raises:
         MissingExtraError: psycopg is not installed.
+        ConfigError: the DSN cannot be read.
     """
 
     def __init__(
         self,
-        dsn: str = "",
+        dsn: SecretStr | str = "",
         *,
         host: str | None = None,
         port: int | None = None,
         user: str | None = None,
-        password: str | None = None,
+        password: SecretStr | str | None = None,
         database: str | None = None,
         schema: str = "public",
         connect_timeout: float = 10.0,

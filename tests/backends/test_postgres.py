@@ -21,7 +21,7 @@ from metaxy_core import (
     StoreUnavailableError,
 )
 from metaxy_core.backends.sql import name_of
-from metaxy_core.errors import NotStoredError
+from metaxy_core.errors import ConfigError, NotStoredError
 from metaxy_core.frames.dialect import lazy
 from tests.builders import NOTHING, feature, graph, rows, said, settle
 from tests.properties.machine import first_failure
@@ -68,13 +68,13 @@ def test_the_address_has_no_secret_in_it(dsn, uri, monkeypatch):
     [f"postgresql://ann:{SECRET}@[::1/lab", f"host=x {SECRET}", f"postgresql://x/lab?no={SECRET}"],
 )
 def test_a_dsn_that_cannot_be_read_is_not_repeated(dsn):
-    with pytest.raises(ValueError, match="The DSN is neither") as error:
+    with pytest.raises(ConfigError, match="The DSN is neither") as error:
         PostgresMetadataStore(dsn, graph=FEATURES)
     assert SECRET not in "".join(traceback.format_exception(error.value))
 
 
 def test_parameters_that_are_not_known_are_refused():
-    with pytest.raises(ValueError, match="does not know all of these parameters.*nonsense"):
+    with pytest.raises(ConfigError, match="does not know all of these parameters.*nonsense"):
         PostgresMetadataStore(host="x", parameters={"nonsense": SECRET}, graph=FEATURES)
 
 
@@ -168,10 +168,11 @@ def test_a_connection_lost_is_a_typed_error(postgres, postgres_server):
             with pytest.raises(StoreUnavailableError, match="connection was lost") as error:
                 use()
             assert error.value.reason == "unreachable"
-        with pytest.raises(NotStoredError, match="connection was lost"):
+        with pytest.raises(NotStoredError, match="connection was lost") as kept:
             store.write("a", rows({"id": ["y"]}))
-    with store.open("r"):
-        assert said(store.resolve_update("b")) == NOTHING | {"new": ["x"]}
+    with store.open("w"):
+        assert store.replay(kept.value.path) == {"a": 1}
+        assert said(store.resolve_update("b")) == NOTHING | {"new": ["x", "y"]}
 
 
 def test_waiting_for_a_lock_is_bounded(postgres, postgres_server):
@@ -184,7 +185,7 @@ def test_waiting_for_a_lock_is_bounded(postgres, postgres_server):
                 store.read("a").collect()
             assert error.value.reason == "locked"
             with pytest.raises(NotStoredError, match="lock_timeout") as kept:
-                store.write("a", rows({"id": ["y"]}))
+                store.write("a", rows({"id": ["z"]}))
         assert store.replay(kept.value.path) == {"a": 1}
         assert len(store.read("a").collect()) == 2
 
@@ -315,6 +316,7 @@ def test_floats_times_and_lists_come_back_as_they_were(postgres):
         pl.Series("number", [float("nan"), float("-inf"), 5e-324]),
         pl.Series("small", [0.1, None, 3.4e38], dtype=pl.Float32),
         pl.Series("times", [[0, -1], [], None], dtype=pl.List(pl.Datetime("us", "UTC"))),
+        pl.Series("paris", [0, -1, None], dtype=pl.Datetime("us", "Europe/Paris")),
         pl.Series("flags", [[True, None, False], [], None]),
         pl.Series("numbers", [[float("nan"), 0.1], [float("inf")], None]),
         pl.Series("texts", [['"', "\\", "{}", "NULL", "", ","], [None], []]),
@@ -324,8 +326,9 @@ def test_floats_times_and_lists_come_back_as_they_were(postgres):
         store.write("a", samples)
         found = store.read("a").collect().to_native().sort("id")
         users = [name for name in samples.columns if not name.startswith("metaxy")]
-        assert found.select(users).equals(samples.select(users))
-        assert found.select(users).schema == samples.select(users).schema
+        kept = samples.select(users).cast({"paris": pl.Datetime("us", "UTC")})
+        assert found.select(users).equals(kept)
+        assert found.select(users).schema == kept.schema
 
 
 # -- writers side by side ------------------------------------------------------------------------
@@ -334,10 +337,11 @@ def test_floats_times_and_lists_come_back_as_they_were(postgres):
 def _write(server, schema, worker, batches, begin):
     store = PostgresMetadataStore(host=server, user="postgres", schema=schema, graph=FEATURES)
     begin.wait(60)
-    for batch in range(batches):
+    for opening in range(0, batches, 10):
         with store.open("w"):
-            names = {"id": [f"{worker}-{batch}-{n}" for n in range(3)], f"by{worker}": [1, 2, 3]}
-            store.write("a", rows(names))
+            for batch in range(opening, opening + 10):
+                names = [f"{worker}-{batch}-{n}" for n in range(3)]
+                store.write("a", rows({"id": names, f"by{worker}": [1, 2, 3]}))
 
 
 @pytest.mark.slow
@@ -409,7 +413,7 @@ def test_a_writer_killed_in_the_middle_leaves_whole_commits(postgres, postgres_s
         acknowledged = tmp_path / f"acknowledged{killing}"
         worker = context.Process(target=_write_on, args=(postgres_server, "killed", acknowledged))
         worker.start()
-        while not acknowledged.exists() or acknowledged.stat().st_size < 5_000 * (killing + 1):
+        while not acknowledged.exists() or acknowledged.stat().st_size < 3_000 * (killing + 1):
             assert worker.is_alive()
             worker.join(0.01)
         os.kill(worker.pid, signal.SIGKILL)
@@ -426,5 +430,5 @@ def test_a_writer_killed_in_the_middle_leaves_whole_commits(postgres, postgres_s
 @pytest.mark.slow
 def test_increments_equal_the_oracles_after_random_edits(postgres):
     assert (
-        first_failure(lambda declared: postgres(graph=declared.graph), range(700, 703), 12) is None
+        first_failure(lambda declared: postgres(graph=declared.graph), range(700, 702), 12) is None
     )

@@ -176,6 +176,7 @@ def test_times_and_floats_come_back_as_they_were():
     samples = rows({"id": range(5)}).with_columns(
         pl.Series("local", MOMENTS),
         pl.Series("utc", MOMENTS, dtype=pl.Datetime("us", "UTC")),
+        pl.Series("paris", MOMENTS, dtype=pl.Datetime("us", "Europe/Paris")),
         pl.Series("milli", [0, -1, 1, 2, None], dtype=pl.Datetime("ms")),
         pl.Series("day", [moment.date() for moment in MOMENTS]),
         pl.Series("number", [float("nan"), float("-inf"), 5e-324, -0.0, None]),
@@ -186,7 +187,8 @@ def test_times_and_floats_come_back_as_they_were():
         store.write("a", samples)
         found = store.read("a").collect().to_native().sort("id")
     users = [name for name in samples.columns if not name.startswith("metaxy")]
-    assert found.select(users).equals(samples.select(users).cast({"milli": pl.Datetime("us")}))
+    kept = {"milli": pl.Datetime("us"), "paris": pl.Datetime("us", "UTC")}
+    assert found.select(users).equals(samples.select(users).cast(kept))
 
 
 @pytest.mark.parametrize(
@@ -294,11 +296,12 @@ def test_a_lock_is_waited_for_and_then_named(tmp_path):
         settle(store, "a", samples=rows({"id": ["x"]}))
         holder = sqlite3.connect(path, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
-        with pytest.raises(NotStoredError, match="lock_timeout") as error:
+        with pytest.raises(NotStoredError, match="lock_timeout") as kept:
             store.write("a", rows({"id": ["y"]}))
+        assert kept.value.__cause__.reason == "locked"
         assert len(store.read("a").collect()) == 1
         holder.execute("ROLLBACK")
-        assert store.replay(error.value.path) == {"a": 1}
+        assert store.replay(kept.value.path) == {"a": 1}
         assert len(store.read("a").collect()) == 2
         holder.close()
 
@@ -360,11 +363,11 @@ def test_a_writer_killed_in_the_middle_leaves_whole_commits(tmp_path):
     path, told = tmp_path / "killed.db", tmp_path / "told"
     told.mkdir()
     context = multiprocessing.get_context("spawn")
-    for killing in range(5):
+    for killing in range(3):
         acknowledged = told / str(killing)
         worker = context.Process(target=_write_on, args=(path, acknowledged))
         worker.start()
-        while not acknowledged.exists() or acknowledged.stat().st_size < 5_000 * (killing + 1):
+        while not acknowledged.exists() or acknowledged.stat().st_size < 3_000 * (killing + 1):
             assert worker.is_alive()
             worker.join(0.01)
         os.kill(worker.pid, signal.SIGKILL)
@@ -383,4 +386,4 @@ def test_increments_equal_the_oracles_after_random_edits():
     def make(declared):
         return SQLiteMetadataStore(graph=declared.graph)
 
-    assert first_failure(make, range(800, 803), 12) is None
+    assert first_failure(make, range(800, 802), 12) is None

@@ -46,3 +46,11 @@ def test_a_secret_is_not_shown_by_a_config_or_its_error():
     with pytest.raises(ConfigError) as error:
         metaxy_core.ClickHouseMetadataStore.from_config({"password": "canary", "port": "canary"})
     assert "canary" not in str(error.value)
+
+
+def test_an_option_that_models_have_a_method_for_is_an_option():
+    model = metaxy_core.PostgresMetadataStore.config_model()
+    assert "canary" not in repr(model(dsn="postgresql://h/d", schema="s", password="canary"))
+    for config in ({"host": "h", "schema": "s"}, model(host="h", schema="s")):
+        store = metaxy_core.PostgresMetadataStore.from_config(config)
+        assert store.backend.schema == "s"

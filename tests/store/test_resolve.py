@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import polars as pl
 import pytest
 
@@ -162,3 +164,35 @@ def test_a_predicate_on_unknown_columns_of_the_feature_itself_is_refused(make_st
         for asked in ({"staleness_predicates": ["nope = 1"]}, {"filters": {"b": "nope = 1"}}):
             with pytest.raises(FilterError, match="'b' has not all columns.*columns: id"):
                 store.resolve_update("b", **asked)
+
+
+def test_features_may_be_called_as_subqueries_are(make_store):
+    names = [f"t{number}" for number in range(14)]
+    features = graph(feature("t0"), *(feature(b, a) for a, b in pairwise(names)))
+    with make_store(features) as store:
+        for text in "12":
+            settle(store, "t0", samples=rows({"id": ["x", "y"]}, [text, "1"]))
+            for name in names[1:]:
+                settle(store, name)
+        store.delete("t0", "id = 'y'")
+        for name in names[1:]:
+            assert said(store.resolve_update(name))["stale"] == []
+        assert said(store.resolve_update("t1")) == NOTHING | {"orphaned": ["y"]}
+        assert len(store.read("t13").collect("polars")) == 2
+
+
+@pytest.mark.parametrize("dtype", [pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.Int8, pl.Int32])
+def test_ids_may_be_integers_of_any_width(make_store, dtype):
+    samples = rows({"id": pl.Series([1, 2], dtype=dtype)})
+    with make_store(graph(feature("a"), feature("b", "a"))) as store:
+        assert said(store.resolve_update("a", samples=samples))["new"] == [1, 2]
+        store.write("a", rows({"id": [1, 2]}))
+        assert said(store.resolve_update("a", samples=samples)) == NOTHING
+        assert said(settle(store, "b")) == NOTHING | {"new": [1, 2]}
+
+
+def test_samples_with_a_column_of_nothing_are_filtered(make_store):
+    samples = rows({"id": ["x", "y"], "note": [None, None]})
+    with make_store(graph(feature("a"))) as store:
+        found = store.resolve_update("a", samples=samples, filters={"a": "note IS NULL"})
+        assert said(found)["new"] == ["x", "y"]
