@@ -95,9 +95,8 @@ class DuckLakeBackend(DuckDBBackend):
         options = [f"DATA_PATH {_literal(self._data_path())}"]
         if mode == "r":
             options.append("READ_ONLY")
-        connection.execute(
-            f"ATTACH {_literal(f'ducklake:{prefix}{self.address}')} AS {_LAKE} ({', '.join(options)})"
-        )
+        lake = _literal(f"ducklake:{prefix}{self.address}")
+        connection.execute(f"ATTACH {lake} AS {_LAKE} ({', '.join(options)})")
         connection.execute(f"USE {_LAKE}")
 
     def _data_path(self) -> str:

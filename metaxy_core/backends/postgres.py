@@ -268,12 +268,23 @@ class PostgresBackend(SqlBackend):
                 uri, "missing", f"there is no schema {self.schema!r}. Write to the store first."
             )
 
+    # The tables of the catalog are asked, as they are after a wait for others; to_regnamespace
+    # and to_regclass may give what the session remembers from before it.
+
     def _schema_is_there(self) -> bool:
-        return self._ask("SELECT to_regnamespace(%s)", self.quoted(self.schema)) != [(None,)]
+        return bool(
+            self._ask("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s::name", self.schema)
+        )
 
     def _sequence_is_there(self) -> bool:
-        name = f"{self.quoted(self.schema)}.{self.quoted(_SEQUENCE)}"
-        return self._ask("SELECT to_regclass(%s)", name) != [(None,)]
+        return bool(
+            self._ask(
+                "SELECT 1 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n "
+                "ON n.oid = c.relnamespace WHERE relname = %s::name AND nspname = %s::name",
+                _SEQUENCE,
+                self.schema,
+            )
+        )
 
     def _kind(self, dtype: Any) -> str:
         """A column's type; texts compare bytewise, whatever the database's language is."""
