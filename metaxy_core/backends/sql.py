@@ -300,6 +300,8 @@ def unkept(rows: DataFrame) -> str | None:
             return f"column {column.name!r} has integers beyond those of 64 bits with a sign."
         if values.dtype == pl.Datetime("ns") and (values.dt.timestamp("ns") % 1000 != 0).any():
             return f"column {column.name!r} has nanoseconds; this store keeps microseconds."
+        if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone:
+            values = values.dt.convert_time_zone("UTC")  # as it is kept
         if values.dtype.is_temporal() and not values.dt.year().is_between(1, 9999).all():
             return f"column {column.name!r} has years outside 1 to 9999."
     return None
