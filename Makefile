@@ -26,7 +26,7 @@ check: $(READY)  ## under a minute; before every commit
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow" --engines=memory
 
 fuzz: $(READY)  ## the long profile of the property tests
 	METAXY_FUZZ=long $(BIN)/pytest -n 2 tests/properties

@@ -1,6 +1,6 @@
-"""Stores to test on: one per engine, and DuckDB on a file besides memory.
+"""Stores to test on, and which tests `make check` leaves out.
 
-`--engines=postgres,sqlite` runs the store tests on others than the default ones.
+`--engines=postgres,sqlite` runs the store tests on others than memory and DuckDB.
 """
 
 from __future__ import annotations
@@ -27,15 +27,23 @@ from metaxy_core import (
 Open = Callable[..., MetadataStore]
 
 _NUMBERS = count()
+_SLOW = {"backends", "durability", "example"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--engines",
-        default="memory,duckdb,duckdb file",
+        default="memory,duckdb file",
         help="engines that the store tests run on, among: memory, duckdb, duckdb file, "
         "clickhouse, postgres, sqlite, sqlite file",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark whole folders that need other systems as slow."""
+    for item in items:
+        if item.path.parent.name in _SLOW:
+            item.add_marker("slow")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
