@@ -1,4 +1,4 @@
-"""Stores to test on, and which tests `make check` leaves out.
+"""Stores to test on.
 
 `--engines=postgres,sqlite` runs the store tests on others than memory and DuckDB.
 """
@@ -27,7 +27,6 @@ from metaxy_core import (
 Open = Callable[..., MetadataStore]
 
 _NUMBERS = count()
-_SLOW = {"backends", "durability", "example"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,13 +36,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="engines that the store tests run on, among: memory, duckdb, duckdb file, "
         "clickhouse, postgres, sqlite, sqlite file",
     )
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark whole folders that need other systems as slow."""
-    for item in items:
-        if item.path.parent.name in _SLOW:
-            item.add_marker("slow")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
