@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
 from metaxy_core.aliases import spelled_read
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import EngineName
 from metaxy_core.frames.filters import Predicate, apply
 from metaxy_core.graph import GraphSnapshot
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import (
+    failing,
     fallback,
     reading,
     resolving,
@@ -20,7 +21,7 @@ from metaxy_core.store.base import BaseStore, check_engine, listed
 from metaxy_core.store.fingerprint import Fingerprint, fingerprint
 from metaxy_core.store.incoming import Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
-from metaxy_core.store.request import Request
+from metaxy_core.store.request import Request, units_of
 from metaxy_core.system import snapshots
 
 FilterMap = Mapping[Any, Predicate | Sequence[Predicate]]
@@ -39,6 +40,7 @@ class ReadStore(BaseStore):
         global_filters: Sequence[Predicate] = ...,
         staleness_predicates: Sequence[Predicate] = ...,
         skip_comparison: bool = ...,
+        units: Rows | None = ...,
         versioning_engine: EngineName | None = ...,
         lazy: Literal[True],
     ) -> LazyIncrement: ...
@@ -52,6 +54,7 @@ class ReadStore(BaseStore):
         global_filters: Sequence[Predicate] = ...,
         staleness_predicates: Sequence[Predicate] = ...,
         skip_comparison: bool = ...,
+        units: Rows | None = ...,
         versioning_engine: EngineName | None = ...,
         lazy: Literal[False] = ...,
     ) -> Increment: ...
@@ -65,6 +68,7 @@ class ReadStore(BaseStore):
         global_filters: Sequence[Predicate] = (),
         staleness_predicates: Sequence[Predicate] = (),
         skip_comparison: bool = False,
+        units: Rows | None = None,
         versioning_engine: EngineName | None = None,
         lazy: bool = False,
     ) -> Increment | LazyIncrement:
@@ -79,7 +83,8 @@ class ReadStore(BaseStore):
                 names. They choose whole units on both sides; what is outside has no status.
             global_filters: predicates for every parent that has their columns.
             staleness_predicates: a unit with a stored row for which one holds is stale.
-            skip_comparison: everything expected is new.
+            skip_comparison: everything expected is new, also what failed before.
+            units: only these have a status; a frame with their id columns, such as a plan's.
             versioning_engine: overrides the store's.
             lazy: give lazy frames, valid while the store is open.
 
@@ -98,6 +103,7 @@ class ReadStore(BaseStore):
             tuple(staleness_predicates),
             skip_comparison,
             check_engine(versioning_engine or self.versioning_engine),
+            units_of(self._plan(feature), units),
         )
         increment = resolving.resolve(self, request)
         return increment if lazy else increment.collect()
@@ -148,6 +154,16 @@ class ReadStore(BaseStore):
         )
         found = where.backend.dialect.presentable(apply(rows, listed(filters)))
         return reading.shown(plan, found, columns)
+
+    def failures(self, feature: Any, filters: Predicate | Sequence[Predicate] = ()) -> DataFrame:
+        """Units of a feature that failed and have not succeeded since, over Polars.
+
+        Columns: the unit's id columns, `metaxy_error` (its class), `metaxy_message`,
+        `metaxy_attempt`, `metaxy_run`, `metaxy_failed_at`, `metaxy_retry_at` and
+        `metaxy_quarantined`.
+        """
+        self._readable()
+        return failing.standing(self, self._plan(feature), listed(filters))
 
     def has_feature(self, feature: Any, *, allow_fallback: bool = False) -> bool:
         """Whether the store has a table of the feature."""
