@@ -30,6 +30,8 @@ from metaxy_core.store.tables import (
     engine_of,
     own_table,
     parent_tables,
+    slim_own,
+    slim_parents,
 )
 from metaxy_core.system import failures
 from metaxy_core.versioning import (
@@ -67,22 +69,25 @@ def resolve(store: BaseStore, request: Request) -> LazyIncrement:
     def tables() -> dict[FeatureKey, LazyFrame]:
         return parent_tables(store, plan, engine)
 
-    def parents() -> dict[FeatureKey, LazyFrame]:
+    def parents(*, slim: bool = False) -> dict[FeatureKey, LazyFrame]:
+        whole = tables()
+        compared = slim_parents(store, plan, whole) if slim else whole
         return {
             key: stored(store.graph.plan(key), table, store.graph.versions[key].feature)
-            for key, table in tables().items()
+            for key, table in compared.items()
         }
 
     def own() -> LazyFrame:
         return own_table(store, request, engine)
 
     def own_units(asked: Comparison) -> LazyFrame:
-        return stored_units(plan, stored_with_marks(plan, own(), version), asked)
+        table = own() if request.has_predicates else slim_own(plan, own())
+        return stored_units(plan, stored_with_marks(plan, table, version), asked)
 
     limits = Limits.of(store, request, engine)
 
     def labelled() -> LazyFrame:
-        rows = parents()
+        rows = parents(slim=not request.has_predicates)
         filters = filters_by_feature(request, rows)
         asked = Comparison(request.stale_if, filters, request.skip_comparison)
         nothing = engine.bring(empty_table(store, plan))
