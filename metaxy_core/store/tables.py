@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _COUNTING = (COMMIT, DELETED_AT, FEATURE_VERSION, OPEN)
 """What decides which rows count."""
+IN_MEMORY = Engine(PolarsDialect(), to_polars, hold_in_memory, release_nothing)
+"""Polars, whatever the store computes with."""
 
 
 def engine_of(store: BaseStore, request: Request) -> Engine:
@@ -43,7 +45,7 @@ def engine_of(store: BaseStore, request: Request) -> Engine:
     """
     backend = store.backend
     if request.engine == "polars":
-        return Engine(PolarsDialect(), to_polars, hold_in_memory, release_nothing)
+        return IN_MEMORY
     if request.engine == "native" and request.samples is not None:
         wrapped = nw.from_native(request.samples, pass_through=True)
         probe = wrapped.lazy() if isinstance(wrapped, nw.DataFrame) else wrapped
@@ -52,6 +54,12 @@ def engine_of(store: BaseStore, request: Request) -> Engine:
                 f"Feature '{request.plan.key}': the samples are in {probe.implementation}, the "
                 f"store computes in {backend.dialect.name}. Say versioning_engine='auto'."
             )
+    return native_engine(store)
+
+
+def native_engine(store: BaseStore) -> Engine:
+    """The engine of the store's own system."""
+    backend = store.backend
     return Engine(backend.dialect, backend.load, backend.hold, backend.release)
 
 
