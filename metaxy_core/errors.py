@@ -40,10 +40,21 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 class MetaxyError(Exception):
-    """Base of every error the library raises on purpose."""
+    """Base of every error the library raises on purpose; they come whole out of other processes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception would call the class with the message alone.
+        return _remade, (type(self), self.args), self.__dict__
+
+
+def _remade(kind: type[MetaxyError], args: tuple[Any, ...]) -> MetaxyError:
+    made = kind.__new__(kind)
+    made.args = args
+    return made
 
 
 class DefinitionError(MetaxyError):
