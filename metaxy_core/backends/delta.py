@@ -12,7 +12,7 @@ import tenacity
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from metaxy_core.backends.base import Mode
-from metaxy_core.backends.scanned import COUNTER, ScannedBackend, check_path
+from metaxy_core.backends.scanned import COUNTER, ScannedBackend, check_address, check_path
 from metaxy_core.errors import StoreUnavailableError
 
 _ONCE = deltalake.CommitProperties(max_commit_retries=0)
@@ -33,6 +33,7 @@ class DeltaBackend(ScannedBackend):
     ) -> None:
         super().__init__()
         self.uri = str(uri).rstrip("/")
+        check_address(self.uri)
         self.storage_options = dict(storage_options or {})
 
     def begin(self, mode: Mode) -> None:

@@ -26,6 +26,7 @@ from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, builtin, join_sor
 from metaxy_core.hashing import HashAlgorithm
 
 MEMORY = ":memory:"
+_MOTHERDUCK = ("md:", "motherduck:")
 # Ibis keeps its options for the whole process.
 _COMPILING = threading.Lock()
 _SEQUENCE = "metaxy_commit_order"
@@ -172,8 +173,8 @@ class DuckDBBackend(SqlBackend):
 
     @contextmanager
     def _connect(self, mode: Mode) -> Iterator[duckdb.DuckDBPyConnection]:
-        path = Path(self.path)
-        if mode == "r" and not path.exists():
+        is_file = not self.path.startswith(_MOTHERDUCK)
+        if mode == "r" and is_file and not Path(self.path).exists():
             raise StoreUnavailableError(
                 self.path, "missing", "there is no such file. Write to the store first."
             )

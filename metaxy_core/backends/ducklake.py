@@ -18,8 +18,9 @@ import tenacity
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never
 from metaxy_core.backends.duckdb import OFFLINE, DuckDBBackend, is_lock
+from metaxy_core.backends.scanned import check_address
 from metaxy_core.backends.sql import text_with_nul
-from metaxy_core.errors import MissingExtraError, StoreUnavailableError
+from metaxy_core.errors import ConfigError, MissingExtraError, StoreUnavailableError
 from metaxy_core.frames.dialect import DataFrame
 
 _LAKE = "lake"
@@ -58,13 +59,26 @@ class DuckLakeBackend(DuckDBBackend):
         self._has_turn = False
         self.kind, _, self.address = self._split(str(catalog))
         self.data_path = None if data_path is None else str(data_path)
+        check_address(self.data_path or "")
         if self.kind == "postgres" and data_path is None:
             raise ValueError("A catalog in PostgreSQL needs data_path=, where the files are kept.")
 
     @staticmethod
     def _split(catalog: str) -> tuple[str, str, str]:
-        kind, colon, place = catalog.partition(":")
-        return (kind, colon, place) if kind in _EXTENSIONS else ("duckdb", "", catalog)
+        """What keeps the catalog, and where.
+
+        Raises:
+            ConfigError: nothing that is known; the message does not repeat it.
+        """
+        kind, colon, place = catalog.removeprefix("ducklake:").partition(":")
+        if kind in _EXTENSIONS:
+            return kind, colon, place
+        if kind.isalpha() and len(kind) > 1 and colon:  # one letter is a drive
+            raise ConfigError(
+                "The catalog of a DuckLake is a DuckDB file, sqlite:PATH, or postgres: and what "
+                "libpq reads."
+            )
+        return "duckdb", "", catalog.removeprefix("ducklake:")
 
     @contextmanager
     def connected(self, mode: Mode) -> Iterator[Any]:

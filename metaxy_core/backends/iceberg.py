@@ -12,9 +12,10 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NoSuchTableError, RESTError
 from pyiceberg.expressions import And, BooleanExpression, EqualTo, In, Or
 from pyiceberg.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from metaxy_core.backends.base import Mode
-from metaxy_core.backends.scanned import COUNTER, ScannedBackend, check_path
+from metaxy_core.backends.scanned import COUNTER, ScannedBackend, check_address, check_path
 from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.frames.deferred import lazily
 
@@ -43,6 +44,7 @@ class IcebergBackend(ScannedBackend):
     ) -> None:
         super().__init__()
         self.warehouse = str(warehouse).rstrip("/")
+        check_address(self.warehouse)
         self.catalog = dict(catalog or {})
         self.namespace = namespace
         self._catalog: Any = None
@@ -65,12 +67,12 @@ class IcebergBackend(ScannedBackend):
             self._catalog = load_catalog(_NAME, **self._properties(folder))
             if mode == "w":
                 self._catalog.create_namespace_if_not_exists(self.namespace)
-        except (OSError, ValueError, RESTError) as error:
+        except (OSError, ValueError, RESTError, SQLAlchemyError) as error:
             raise StoreUnavailableError(
                 self.warehouse,
                 "unreachable",
                 f"the catalog cannot be opened. ({type(error).__name__})",
-            ) from error
+            ) from None  # its text may repeat properties
 
     def _properties(self, folder: Path) -> dict[str, str]:
         if self.catalog:

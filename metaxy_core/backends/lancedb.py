@@ -13,7 +13,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from metaxy_core.backends.base import Mode
-from metaxy_core.backends.scanned import COUNTER, ScannedBackend
+from metaxy_core.backends.scanned import COUNTER, ScannedBackend, check_address
 from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.frames.deferred import lazily
 
@@ -36,6 +36,7 @@ class LanceDBBackend(ScannedBackend):
     ) -> None:
         super().__init__()
         self.uri = str(uri).rstrip("/")
+        check_address(self.uri)
         self.storage_options = dict(storage_options or {})
         self._database: Any = None
 
@@ -53,7 +54,7 @@ class LanceDBBackend(ScannedBackend):
         except (OSError, ValueError, RuntimeError) as error:
             raise StoreUnavailableError(
                 self.uri, "unreachable", f"LanceDB cannot open it ({type(error).__name__})."
-            ) from error
+            ) from None  # its text may repeat options
 
     def names(self) -> Sequence[str]:
         """See `ScannedBackend.names`."""

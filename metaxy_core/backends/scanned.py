@@ -13,7 +13,7 @@ import narwhals as nw
 import polars as pl
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never, to_polars
-from metaxy_core.errors import StoreNotOpenError, StoreUnavailableError
+from metaxy_core.errors import ConfigError, StoreNotOpenError, StoreUnavailableError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import hold_in_memory
 from metaxy_core.frames.polars import PolarsDialect
@@ -161,4 +161,19 @@ def check_path(path: str, *, unusable: str) -> None:
             path,
             "unreachable",
             f"its client cannot use a folder with {' '.join(found)} in its path. Take another.",
+        )
+
+
+def check_address(address: str) -> None:
+    """Refuse an address with credentials in it: messages of clients repeat addresses.
+
+    Raises:
+        ConfigError: it does not repeat the address.
+    """
+    scheme, separator, rest = address.partition("://")
+    user, at, _ = rest.rpartition("@")
+    if separator and (set("?#") & set(rest) or (at and ":" in user)):
+        raise ConfigError(
+            f"The {scheme.partition(':')[0] or 'given'} address has a user's password or a query "
+            "in it. Give credentials as options of their own (storage_options=, catalog=)."
         )
