@@ -14,6 +14,7 @@ from metaxy_core.keys import FeatureKey
 from metaxy_core.store import (
     failing,
     fallback,
+    planning,
     reading,
     resolving,
 )
@@ -23,6 +24,7 @@ from metaxy_core.store.incoming import Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
 from metaxy_core.store.request import Request, units_of
 from metaxy_core.system import snapshots
+from metaxy_core.work import WorkPlan
 
 FilterMap = Mapping[Any, Predicate | Sequence[Predicate]]
 
@@ -107,6 +109,46 @@ class ReadStore(BaseStore):
         )
         increment = resolving.resolve(self, request)
         return increment if lazy else increment.collect()
+
+    def plan(
+        self,
+        features: Sequence[Any] | None = None,
+        *,
+        samples: Mapping[Any, Rows] | None = None,
+        max_samples: int | None = None,
+        max_cost: float | None = None,
+        with_units: bool = False,
+    ) -> WorkPlan:
+        """What each feature has to do now, and once the features above it have run.
+
+        Nothing is run or written. The expected provenance of what has not run yet stands for its
+        data, so the numbers are exact unless data versions are overridden then; `inexact` and
+        `unknown` of a `PlannedFeature` say where they cannot be.
+
+        Args:
+            features: those to plan; all without any. Features above them are taken to run whole.
+            samples: the expected samples of roots, as for `resolve_update`. A root without any is
+                taken to list again what is stored, so that changes of its code are seen below.
+            max_samples: let in no more units than this, in the order of the features.
+            max_cost: let in no more than what costs this (`cost_per_sample` in a feature's
+                metadata, or the money of recorded runs); features without a price are let in.
+            with_units: name each planned unit, so that the plan can be applied exactly:
+                `resolve_update(feature, units=plan.of(feature).frame())`.
+
+        Raises:
+            PlanError: samples of a feature that is no root, or a negative limit.
+        """
+        self._readable()
+        graph = self.graph
+        asked = planning.Asked(
+            list(graph) if features is None else [self._plan(one).key for one in features],
+            {FeatureKey.of(key): rows for key, rows in (samples or {}).items()},
+            max_samples,
+            max_cost,
+            with_units,
+        )
+        planning.check(asked, graph)
+        return planning.plan(self, asked)
 
     @spelled_read
     def read(
