@@ -12,6 +12,7 @@ from metaxy_core.frames.filters import Predicate, apply
 from metaxy_core.graph import GraphSnapshot
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import (
+    explaining,
     failing,
     fallback,
     planning,
@@ -22,9 +23,11 @@ from metaxy_core.store.base import BaseStore, check_engine, listed
 from metaxy_core.store.fingerprint import Fingerprint, fingerprint
 from metaxy_core.store.incoming import Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
+from metaxy_core.store.recorded import Recorded
 from metaxy_core.store.request import Request, units_of
 from metaxy_core.system import snapshots
 from metaxy_core.work import WorkPlan
+from metaxy_core.work.explanation import Explanation
 
 FilterMap = Mapping[Any, Predicate | Sequence[Predicate]]
 
@@ -149,6 +152,22 @@ class ReadStore(BaseStore):
         )
         planning.check(asked, graph)
         return planning.plan(self, asked)
+
+    def explain(
+        self, feature: Any, sample: Mapping[str, Any], *, samples: Rows | None = None
+    ) -> Explanation:
+        """Why one sample is new, stale or orphaned: the tree of causes, with times and runs.
+
+        Args:
+            sample: the unit's ids; for 1:N those of the parent.
+            samples: the expected samples of a root; without them it is said what is stored.
+
+        Raises:
+            MetadataSchemaError: an id is missing.
+            FeatureNotFoundError: a required parent is in no store of the chain.
+        """
+        self._readable()
+        return explaining.explain(self, self._plan(feature), sample, samples, Recorded(self))
 
     @spelled_read
     def read(
