@@ -17,7 +17,7 @@ from metaxy_dagster.automation import metaxy_automation_sensor, on_increment
 from metaxy_dagster.checks import feature_checks
 from metaxy_dagster.increment import frozen
 from metaxy_dagster.io_manager import MetaxyIOManager
-from metaxy_dagster.jobs import cleanup_job, record_snapshot_job
+from metaxy_dagster.jobs import cleanup_job, compact_job, record_snapshot_job, verify_job
 from metaxy_dagster.observe import observe_features
 from metaxy_dagster.orphans import OrphanPolicy
 from metaxy_dagster.partitions import PartitionBy
@@ -51,6 +51,9 @@ class Built:
 
 ChecksOf = Callable[[Built], Iterable[dg.AssetChecksDefinition]]
 AutomationOf = Callable[[Built], Iterable[dg.SensorDefinition | dg.ScheduleDefinition]]
+
+
+_UPKEEP = (record_snapshot_job, cleanup_job, verify_job, compact_job)
 
 
 def build_feature_definitions(
@@ -91,8 +94,8 @@ def build_feature_definitions(
         io_manager: the resource `metaxy_io`; by default one on `store`.
 
     Returns:
-        assets; jobs `materialize_<group>`, `record_graph_snapshot` and `cleanup_orphans`;
-        resources `metaxy` and `metaxy_io`; what `checks` and `automation` make.
+        assets; jobs `materialize_<group>`, `record_graph_snapshot`, `cleanup_orphans`,
+        `verify_metadata` and `compact_metadata`; resources `metaxy` and `metaxy_io`; what `checks` and `automation` make.
 
     Raises:
         DefinitionError: a feature is not in the graph, or a function does not fit its feature.
@@ -142,7 +145,7 @@ def build_feature_definitions(
         asset_checks=_checks(checks, built),
         sensors=_of_type(dg.SensorDefinition, made := _automation(automation, built)),
         schedules=_of_type(dg.ScheduleDefinition, made),
-        jobs=[*_jobs(computed), record_snapshot_job(assets), cleanup_job(assets)],
+        jobs=[*_jobs(computed), *(make(assets) for make in _UPKEEP)],
         resources={STORE_KEY: bound, IO_MANAGER_KEY: io_manager or MetaxyIOManager(store=bound)},
     )
 

@@ -47,7 +47,10 @@ def test_the_graph_becomes_assets_jobs_and_resources(
         frozenset({"metaxy", "memory"})
     }
     names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert names == {"materialize_vision", "record_graph_snapshot", "cleanup_orphans"}
+    assert names == {
+            "materialize_vision", "record_graph_snapshot", "cleanup_orphans", "verify_metadata",
+            "compact_metadata",
+        }  # fmt: skip
     result = defs.resolve_job_def("materialize_vision").execute_in_process()
     assert materialized(result) == ["ex/video", "ex/crop", "ex/a_faces"]
     assert rows(store, "ex/a_faces") == [("a",), ("b",)]
