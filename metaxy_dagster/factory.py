@@ -95,7 +95,8 @@ def build_feature_definitions(
 
     Returns:
         assets; jobs `materialize_<group>`, `record_graph_snapshot`, `cleanup_orphans`,
-        `verify_metadata` and `compact_metadata`; resources `metaxy` and `metaxy_io`; what `checks` and `automation` make.
+        `verify_metadata` and `compact_metadata`; resources `metaxy` and `metaxy_io`; what
+        `checks` and `automation` make.
 
     Raises:
         DefinitionError: a feature is not in the graph, or a function does not fit its feature.
