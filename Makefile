@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEAR := metaxy_core/backends tests/backends tests/durability tests/example
 
-.PHONY: demo test check fuzz bench ui clean
+.PHONY: demo test check fuzz bench bench-stores ui clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,9 @@ fuzz: $(READY)  ## the long profile of the property tests
 
 bench: $(READY)  ## measurements beside what they have to reach
 	$(BIN)/python -m benchmarks
+
+bench-stores: $(READY)  ## every store beside the same work by hand; some ten minutes
+	$(BIN)/python -m benchmarks.stores
 
 ui: $(READY)  ## Dagster's UI on the example project, http://127.0.0.1:3000
 	$(BIN)/python -m example_project.ui

@@ -26,8 +26,11 @@ MetaxyError
 │   ├── HashSchemeMismatchError
 │   ├── HashAlgorithmNotSupportedError
 │   ├── VersioningEngineMismatchError
+│   ├── EngineUnavailableError          the database cannot compute with what it is given
 │   └── SystemDataNotFoundError         no such snapshot
 └── ConfigError
+
+PolarsMaterializationWarning            increments are computed in memory: the database cannot
 
 Messages say what was asked, what was found and what to do; attributes carry the facts.
 """
@@ -37,10 +40,21 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 class MetaxyError(Exception):
-    """Base of every error the library raises on purpose."""
+    """Base of every error the library raises on purpose; they come whole out of other processes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception would call the class with the message alone.
+        return _remade, (type(self), self.args), self.__dict__
+
+
+def _remade(kind: type[MetaxyError], args: tuple[Any, ...]) -> MetaxyError:
+    made = kind.__new__(kind)
+    made.args = args
+    return made
 
 
 class DefinitionError(MetaxyError):
@@ -208,7 +222,33 @@ class HashAlgorithmNotSupportedError(StoreError, ValueError):
 
 
 class VersioningEngineMismatchError(StoreError):
-    """`versioning_engine="native"` was asked for, but a frame lives in another engine."""
+    """`versioning_engine="native"` was asked for, but a frame lives in another engine, or the
+    database cannot compute it."""
+
+
+class EngineUnavailableError(StoreError):
+    """The database cannot take a frame from elsewhere, or keep what it computes.
+
+    Attributes:
+        uri: where the store lives, without secrets.
+        reason: what it cannot do.
+    """
+
+    def __init__(self, uri: str, reason: str) -> None:
+        self.uri, self.reason = uri, reason
+        super().__init__(
+            f"The database of the store at {uri} cannot compute this: {reason} "
+            "With versioning_engine='polars' it is computed in memory."
+        )
+
+
+class PolarsMaterializationWarning(UserWarning):
+    """`versioning_engine="auto"` reads whole tables into memory and computes there.
+
+    The database cannot take a frame from elsewhere (its types, its values), or may not keep what
+    it computes (no temporary tables). The increment is the same. Silence it with
+    `versioning_engine="polars"`.
+    """
 
 
 class SystemDataNotFoundError(StoreError):

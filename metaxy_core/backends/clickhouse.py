@@ -204,7 +204,7 @@ class ClickHouseBackend(SqlBackend):
         """See `Backend.load`: a temporary table, another one at each try, as it knows no tokens."""
         if frame.implementation.is_ibis() and frame.to_native().get_backend() is self.connection:
             return frame
-        arrow = _plain(to_arrow(frame))
+        arrow = _plain(self.taken(frame))
         schema = ibis.Schema.from_pyarrow(arrow.schema)
 
         def loaded() -> str:

@@ -12,7 +12,7 @@ import tenacity
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from metaxy_core.backends.base import Mode
-from metaxy_core.backends.scanned import COUNTER, ScannedBackend
+from metaxy_core.backends.scanned import COUNTER, ScannedBackend, check_path
 from metaxy_core.errors import StoreUnavailableError
 
 _ONCE = deltalake.CommitProperties(max_commit_retries=0)
@@ -39,6 +39,7 @@ class DeltaBackend(ScannedBackend):
         """See `ScannedBackend.begin`; a folder on disk is made by the first writer."""
         if "://" in self.uri:
             return
+        check_path(self.uri, unusable="%")
         folder = Path(self.uri)
         try:
             if mode == "w":
@@ -64,7 +65,11 @@ class DeltaBackend(ScannedBackend):
         """See `ScannedBackend.read`."""
         if not self._exists(table):
             return None
-        return pl.scan_delta(self._table(table))
+        found = self._table(table)
+        if "%" in found.table_uri and "://" not in self.uri:
+            # Polars takes an escaped path, of a folder with a space say, for the folder's name.
+            return pl.scan_pyarrow_dataset(found.to_pyarrow_dataset())
+        return pl.scan_delta(found)
 
     def write(self, table: str, rows: pl.DataFrame) -> None:
         """See `ScannedBackend.write`; two writers that make one table are one after the other."""

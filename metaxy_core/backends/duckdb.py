@@ -19,7 +19,7 @@ import pyarrow as pa
 import tenacity
 
 from metaxy_core.backends.base import Capability, Gap, Mode, never
-from metaxy_core.backends.sql import HELD, SqlBackend, to_arrow
+from metaxy_core.backends.sql import HELD, SqlBackend
 from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, builtin, join_sorted_text
@@ -116,7 +116,7 @@ class DuckDBBackend(SqlBackend):
         """See `Backend.load`: a temporary table."""
         if frame.implementation.is_ibis() and frame.to_native().get_backend() is self.connection:
             return frame
-        arrow = to_arrow(frame)
+        arrow = self.taken(frame)
         with self._registered(arrow) as source:
             return self.keep(f"FROM {source}", ibis.Schema.from_pyarrow(arrow.schema))
 

@@ -6,8 +6,9 @@ The extensions come from wheels and are loaded from there; nothing is downloaded
 from __future__ import annotations
 
 import importlib.util
+import sqlite3
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ class DuckLakeBackend(DuckDBBackend):
         config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(str(catalog), lock_timeout=lock_timeout, config=config)
+        self._has_turn = False
         self.kind, _, self.address = self._split(str(catalog))
         self.data_path = None if data_path is None else str(data_path)
         if self.kind == "postgres" and data_path is None:
@@ -83,7 +85,8 @@ class DuckLakeBackend(DuckDBBackend):
                 if name is not None:
                     _load(connection, name)
             try:
-                retry(self._attach, connection, mode)
+                with self._turn() if mode == "w" else nullcontext():
+                    retry(self._attach, connection, mode)
             except duckdb.Error as error:
                 raise self._unavailable(error) from None
             yield ibis.duckdb.from_connection(connection)
@@ -95,6 +98,9 @@ class DuckLakeBackend(DuckDBBackend):
         options = [f"DATA_PATH {_literal(self._data_path())}"]
         if mode == "r":
             options.append("READ_ONLY")
+        elif self.kind == "sqlite":
+            # Readers and a writer are not in each other's way, and wait for what is short.
+            options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 5000"]
         lake = _literal(f"ducklake:{prefix}{self.address}")
         connection.execute(f"ATTACH {lake} AS {_LAKE} ({', '.join(options)})")
         connection.execute(f"USE {_LAKE}")
@@ -120,10 +126,11 @@ class DuckLakeBackend(DuckDBBackend):
         """See `SqlBackend.prepare`."""
         if _COUNTER in super().tables():
             return
-        self.run(f"CREATE TABLE IF NOT EXISTS {_COUNTER} (last BIGINT)")
-        self.run(
-            f"INSERT INTO {_COUNTER} SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM {_COUNTER})"  # noqa: S608
-        )
+        with self._turn():
+            self.run(f"CREATE TABLE IF NOT EXISTS {_COUNTER} (last BIGINT)")
+            self.run(
+                f"INSERT INTO {_COUNTER} SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM {_COUNTER})"  # noqa: S608
+            )
 
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
         """See `Backend.commit`; done again when another writer committed meanwhile."""
@@ -133,8 +140,47 @@ class DuckLakeBackend(DuckDBBackend):
             retry=tenacity.retry_if_exception(_is_conflict),
             reraise=True,
         )
-        done: T = retry(super().commit, work, numbers)
+        with self._turn():
+            done: T = retry(super().commit, work, numbers)
         return done
+
+    def drop(self, table: str) -> None:
+        """See `Backend.drop`."""
+        with self._turn():
+            super().drop(table)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Nobody else changes a catalog in SQLite meanwhile.
+
+        DuckDB's transactions over SQLite lock each other out for good where several processes
+        change one file: they take turns by the lock of an empty file beside it.
+        """
+        if self.kind != "sqlite" or self._has_turn:
+            yield
+            return
+        with closing(self._gate()):
+            self._has_turn = True
+            try:
+                yield
+            finally:
+                self._has_turn = False
+
+    def _gate(self) -> sqlite3.Connection:
+        """What nobody else has while it is open; a process that dies lets go of it."""
+        uri = self.describe()["uri"]
+        try:
+            gate = sqlite3.connect(
+                f"{self.address}.turn", timeout=self.lock_timeout, isolation_level=None
+            )
+            gate.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                advice = f"somebody else was writing for {self.lock_timeout:g} s. Wait for it."
+                raise StoreUnavailableError(uri, "locked", advice) from error
+            advice = f"the folder of the catalog cannot be written. ({error})"
+            raise StoreUnavailableError(uri, "read-only", advice) from error
+        return gate
 
     def numbers(self, count: int) -> Sequence[int]:
         """See `SqlBackend.numbers`: a row that two commits cannot both change."""

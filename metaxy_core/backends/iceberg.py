@@ -14,7 +14,7 @@ from pyiceberg.expressions import And, BooleanExpression, EqualTo, In, Or
 from pyiceberg.table import Table
 
 from metaxy_core.backends.base import Mode
-from metaxy_core.backends.scanned import COUNTER, ScannedBackend
+from metaxy_core.backends.scanned import COUNTER, ScannedBackend, check_path
 from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.frames.deferred import lazily
 
@@ -54,6 +54,7 @@ class IcebergBackend(ScannedBackend):
         """See `ScannedBackend.begin`; a folder on disk is made by the first writer."""
         folder = Path(self.warehouse)
         if not self.catalog:
+            check_path(self.warehouse, unusable="#?%")
             if mode == "w":
                 folder.mkdir(parents=True, exist_ok=True)
             if not (folder / "catalog.db").exists() and mode == "r":
@@ -78,7 +79,7 @@ class IcebergBackend(ScannedBackend):
         return {
             "type": "sql",
             "uri": f"sqlite:///{path / 'catalog.db'}",
-            "warehouse": path.as_uri(),
+            "warehouse": f"file://{path}",  # PyIceberg does not read escapes
         }
 
     def names(self) -> Sequence[str]:

@@ -27,7 +27,7 @@ from metaxy_core.backends.postgres_copy import copy_in, not_copied
 from metaxy_core.backends.postgres_ibis import DIALECT, IbisConnection, short_name
 from metaxy_core.backends.postgres_session import Connection, address, connect, read_parameters
 from metaxy_core.backends.sql import HELD, SqlBackend
-from metaxy_core.errors import StoreUnavailableError
+from metaxy_core.errors import EngineUnavailableError, StoreUnavailableError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 
 _SEQUENCE = "metaxy_commit_order"
@@ -237,10 +237,21 @@ class PostgresBackend(SqlBackend):
 
     @contextmanager
     def _own(self) -> Iterator[None]:
-        """A transaction for the session's own tables, which one for reading may make too."""
-        with self._native.transaction():
-            self._native.execute("SET TRANSACTION READ WRITE")
-            yield
+        """A transaction for the session's own tables, which one for reading may make too.
+
+        Raises:
+            EngineUnavailableError: the role may not make any, or the server is a hot standby.
+        """
+        try:
+            with self._native.transaction():
+                self._native.execute("SET TRANSACTION READ WRITE")
+                yield
+        except (StoreUnavailableError, errors.FeatureNotSupported) as error:
+            if isinstance(error, StoreUnavailableError) and error.reason != "read-only":
+                raise
+            raise EngineUnavailableError(
+                self.describe()["uri"], f"temporary tables are refused ({error})."
+            ) from error
 
     def _settle(self, mode: Mode) -> None:
         """Give the session its schema, and check that it can be a store."""

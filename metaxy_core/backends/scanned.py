@@ -13,7 +13,7 @@ import narwhals as nw
 import polars as pl
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never, to_polars
-from metaxy_core.errors import StoreNotOpenError
+from metaxy_core.errors import StoreNotOpenError, StoreUnavailableError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import hold_in_memory
 from metaxy_core.frames.polars import PolarsDialect
@@ -148,3 +148,17 @@ class ScannedBackend:
     def _check_open(self) -> None:
         if not self._is_open:
             raise StoreNotOpenError(f"The store at {self.describe()['uri']} is not open.")
+
+
+def check_path(path: str, *, unusable: str) -> None:
+    """Refuse a folder whose path has characters that a system's client takes for something else.
+
+    Raises:
+        StoreUnavailableError: names them.
+    """
+    if found := sorted({character for character in path if character in unusable}):
+        raise StoreUnavailableError(
+            path,
+            "unreachable",
+            f"its client cannot use a folder with {' '.join(found)} in its path. Take another.",
+        )

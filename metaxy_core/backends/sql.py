@@ -18,7 +18,7 @@ import pyarrow as pa
 import sqlglot as sg
 
 from metaxy_core.backends.base import Capability, Gap, Mode, to_polars
-from metaxy_core.errors import StoreNotOpenError
+from metaxy_core.errors import EngineUnavailableError, StoreNotOpenError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame, lazy
 from metaxy_core.frames.ibis import IbisDialect
 
@@ -168,7 +168,7 @@ class SqlBackend:
         """See `Backend.load`: a temporary table."""
         if frame.implementation.is_ibis() and frame.to_native().get_backend() is self.connection:
             return frame
-        arrow = to_arrow(frame)
+        arrow = self.taken(frame)
         name = self._new_name()
         schema = ibis.Schema.from_pyarrow(arrow.schema)
         self.create(name, schema, temporary=True)
@@ -265,6 +265,22 @@ class SqlBackend:
         for name in list(self._held):
             self._drop_held(name)
 
+    def taken(self, frame: LazyFrame) -> pa.Table:
+        """A frame from elsewhere as Arrow, if the system can keep what is in it.
+
+        Raises:
+            EngineUnavailableError: names the column.
+        """
+        uri = self.describe()["uri"]
+        for name, dtype in frame.collect_schema().items():
+            if isinstance(dtype, self.unstorable):
+                raise EngineUnavailableError(uri, f"column {name!r} has the type {dtype}.")
+        rows = to_polars(frame).collect()
+        if (reason := self.refusal(rows)) is not None:
+            raise EngineUnavailableError(uri, reason)
+        arrow: pa.Table = rows.to_native().to_arrow()
+        return arrow
+
     def _new_name(self) -> str:
         self._holding += 1
         return f"{HELD}{self._holding:06}"
@@ -300,6 +316,8 @@ def unkept(rows: DataFrame) -> str | None:
             return f"column {column.name!r} has integers beyond those of 64 bits with a sign."
         if values.dtype == pl.Datetime("ns") and (values.dt.timestamp("ns") % 1000 != 0).any():
             return f"column {column.name!r} has nanoseconds; this store keeps microseconds."
+        if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone:
+            values = values.dt.convert_time_zone("UTC")  # as it is kept
         if values.dtype.is_temporal() and not values.dt.year().is_between(1, 9999).all():
             return f"column {column.name!r} has years outside 1 to 9999."
     return None

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
+import narwhals as nw
+
 from metaxy_core.ambient import active_graph
 from metaxy_core.backends.base import Backend, Mode
 from metaxy_core.errors import (
@@ -93,12 +95,7 @@ class BaseStore:
         if mode not in modes:
             raise ValueError(f"A store is opened for 'r' or 'w'; given: {mode!r}")
         short = modes[mode]
-        for other in self.fallback_stores:
-            if other.scheme != self.scheme:
-                raise HashSchemeMismatchError(
-                    f"The fallback store {other.display()} uses the scheme {other.scheme}, "
-                    f"{self.display()} uses {self.scheme}: their digests cannot be compared."
-                )
+        self._check_fallback_schemes()
         with self._lifetime.open(short) as outermost:
             if outermost:
                 check_scheme(self.backend, self.scheme, record=short == "w")
@@ -135,6 +132,42 @@ class BaseStore:
             yield
         finally:
             self._cross_project = before
+
+    def native_implementation(self) -> nw.Implementation:
+        """What Narwhals calls the frames that the store's own system computes with.
+
+        >>> from metaxy_core import InMemoryMetadataStore
+        >>> InMemoryMetadataStore().native_implementation()
+        <Implementation.POLARS: 'polars'>
+        """
+        in_memory = self.backend.dialect.name == "polars"
+        return nw.Implementation.POLARS if in_memory else nw.Implementation.IBIS
+
+    def validate_hash_algorithm(self, *, check_fallback_stores: bool = True) -> None:
+        """Refuse an open store whose engine, rows or fallback stores have another hash scheme.
+
+        Opening does this as well; here it is for those who want to know before they compute.
+
+        Raises:
+            HashAlgorithmNotSupportedError: the engine has no such function.
+            HashSchemeMismatchError: rows here, or a fallback store, were hashed otherwise.
+        """
+        self._readable()
+        _algorithm(self.backend, self.scheme.algorithm)
+        check_scheme(self.backend, self.scheme, record=False)
+        if check_fallback_stores:
+            self._check_fallback_schemes()
+            for other in self.fallback_stores:
+                self.enter(other)
+                other.validate_hash_algorithm()
+
+    def _check_fallback_schemes(self) -> None:
+        for other in self.fallback_stores:
+            if other.scheme != self.scheme:
+                raise HashSchemeMismatchError(
+                    f"The fallback store {other.display()} uses the scheme {other.scheme}, "
+                    f"{self.display()} uses {self.scheme}: their digests cannot be compared."
+                )
 
     def display(self) -> str:
         """The store in one line, without secrets."""

@@ -53,27 +53,42 @@ def copy_feature(
         return 0
     table = complete(plan, found[1]).filter(~nw.col(OPEN))
     rows = _chosen(target, plan, table, filters, snapshot_version, history).collect("polars")
-    missing = _missing(target, plan, rows)
-    if not len(missing):
-        return 0
-    check_id_types(target, plan, missing)
+
+    def store(numbers: Sequence[int]) -> tuple[int, int]:
+        """How many rows, and how many numbers they take; nothing is done with fewer."""
+        missing = _fitted(target, plan, _missing(target, plan, rows))
+        numbered = missing.with_columns(_order().alias(_ORDER))
+        needed = numbered[_ORDER].n_unique()
+        if 0 < needed <= len(numbers):
+            commits = nw.col(_ORDER).replace_strict(
+                list(range(needed)), list(numbers[:needed]), return_dtype=nw.Int64()
+            )
+            stamped = numbered.with_columns(commits.alias(COMMIT)).drop(_ORDER)
+            target.backend.append(plan.key.to_table(), stamped.lazy(), sorted_by(plan))
+        return len(missing), needed
+
+    # What is missing is looked for again in the commit: somebody may be copying the same.
+    given = _missing(target, plan, rows)[COMMIT].n_unique()
+    while given:
+        copied, needed = target.backend.commit(store, numbers=given)
+        if needed <= given:
+            return copied
+        given = needed
+    return 0
+
+
+def _fitted(target: BaseStore, plan: FeaturePlan, rows: DataFrame) -> DataFrame:
+    """The rows with the types of the target's table as it is now."""
+    check_id_types(target, plan, rows)
     own = target.backend.scan(plan.key.to_table())
     stored = {} if own is None else own.collect_schema()
     if own is not None:
         check_table(plan, stored)
-    missing = check_types(plan, missing, stored, target.backend.unstorable)
-    order = (nw.col(COMMIT).rank("dense").cast(nw.Int64()) - 1).alias(_ORDER)
-    numbered = missing.with_columns(order)
+    return check_types(plan, rows, stored, target.backend.unstorable)
 
-    def store(numbers: Sequence[int]) -> None:
-        commits = nw.col(_ORDER).replace_strict(
-            list(range(len(numbers))), list(numbers), return_dtype=nw.Int64()
-        )
-        stamped = numbered.with_columns(commits.alias(COMMIT)).drop(_ORDER)
-        target.backend.append(plan.key.to_table(), stamped.lazy(), sorted_by(plan))
 
-    target.backend.commit(store, numbers=numbered[_ORDER].n_unique())
-    return len(missing)
+def _order() -> nw.Expr:
+    return nw.col(COMMIT).rank("dense").cast(nw.Int64()) - 1
 
 
 def _chosen(

@@ -7,7 +7,7 @@ from typing import Any, Literal, overload
 
 from metaxy_core.aliases import spelled_read
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.engine import EngineName
+from metaxy_core.frames.engine import Engine, EngineName
 from metaxy_core.frames.filters import Predicate, apply
 from metaxy_core.graph import GraphSnapshot
 from metaxy_core.keys import FeatureKey
@@ -25,6 +25,7 @@ from metaxy_core.store.incoming import Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
 from metaxy_core.store.recorded import Recorded
 from metaxy_core.store.request import Request, units_of
+from metaxy_core.store.tables import IN_MEMORY, native_engine
 from metaxy_core.system import snapshots
 from metaxy_core.work import WorkPlan
 from metaxy_core.work.explanation import Explanation
@@ -96,6 +97,9 @@ class ReadStore(BaseStore):
         Raises:
             ValueError: a root without `samples`.
             FeatureNotFoundError: a required parent is in no store of the chain.
+            VersioningEngineMismatchError: the native engine was asked for and cannot do it. Where
+                that is `"auto"`, the increment is computed in memory and a
+                `PolarsMaterializationWarning` says why.
             FilterError: a filter asks for unknown columns or is not in the language.
             MetadataSchemaError: `samples` do not fit the feature.
         """
@@ -112,6 +116,19 @@ class ReadStore(BaseStore):
         )
         increment = resolving.resolve(self, request)
         return increment if lazy else increment.collect()
+
+    def create_versioning_engine(self, versioning_engine: EngineName | None = None) -> Engine:
+        """The engine that increments are computed with: the frame functions of its dialect, and
+        how frames come into it and are kept; valid while the store is open.
+
+        `"auto"` gives the native one: only a comparison can tell that it has to be Polars.
+
+        Raises:
+            ValueError: there is no such engine.
+        """
+        self._readable()
+        name = check_engine(versioning_engine or self.versioning_engine)
+        return IN_MEMORY if name == "polars" else native_engine(self)
 
     def plan(
         self,

@@ -37,6 +37,11 @@ class Request:
     engine: EngineName = "auto"
     units: DataFrame | None = None
 
+    @property
+    def has_predicates(self) -> bool:
+        """Whether anything is asked of columns that the comparison itself does not look at."""
+        return bool(self.stale_if or self.global_filters or any(self.filters.values()))
+
 
 @dataclass(frozen=True)
 class Write:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from metaxy_core.columns import provenance_of
-from metaxy_core.errors import MetadataSchemaError, UnknownParentError
+from metaxy_core.errors import (
+    EngineUnavailableError,
+    MetadataSchemaError,
+    PolarsMaterializationWarning,
+    UnknownParentError,
+    VersioningEngineMismatchError,
+)
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.engine import Engine
 from metaxy_core.graph import FeaturePlan
@@ -27,11 +34,14 @@ from metaxy_core.store.request import (
     user_columns,
 )
 from metaxy_core.store.tables import (
+    IN_MEMORY,
     check_id_types,
     empty_table,
     engine_of,
     own_table,
     parent_tables,
+    slim_own,
+    slim_parents,
 )
 from metaxy_core.system import failures
 from metaxy_core.versioning import (
@@ -53,6 +63,7 @@ def resolve(store: BaseStore, request: Request) -> LazyIncrement:
     Raises:
         ValueError: a root without samples.
         FeatureNotFoundError: a required parent is in no store of the chain.
+        VersioningEngineMismatchError: the native engine was asked for and cannot do it.
     """
     plan = request.plan
     if plan.spec.is_root and request.samples is None:
@@ -60,31 +71,48 @@ def resolve(store: BaseStore, request: Request) -> LazyIncrement:
             f"Feature '{plan.key}' is a root: resolve_update needs samples=, a frame with its id "
             f"columns ({', '.join(plan.spec.id_columns)}) and its provenance."
         )
-    engine = engine_of(store, request)
-    if request.samples is not None:
-        return _resolve_samples(store, request, engine)
+    compared = _resolve_parents if request.samples is None else _resolve_samples
+    try:
+        return compared(store, request, engine_of(store, request))
+    except EngineUnavailableError as error:
+        if request.engine == "native":
+            raise VersioningEngineMismatchError(f"Feature '{plan.key}': {error}") from error
+        warnings.warn(
+            f"Feature '{plan.key}' is resolved in memory, with whole tables: {error.reason}",
+            PolarsMaterializationWarning,
+            stacklevel=3,
+        )
+        return compared(store, request, IN_MEMORY)
+
+
+def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> LazyIncrement:
+    """Compare what the parents' rows imply."""
+    plan = request.plan
     key, version = compiled_key(store, request), store.graph.versions[plan.key].feature
 
     @cache
     def tables() -> dict[FeatureKey, LazyFrame]:
         return parent_tables(store, plan, engine)
 
-    def parents() -> dict[FeatureKey, LazyFrame]:
+    def parents(*, slim: bool = False) -> dict[FeatureKey, LazyFrame]:
+        whole = tables()
+        compared = slim_parents(store, plan, whole) if slim else whole
         return {
             key: stored(store.graph.plan(key), table, store.graph.versions[key].feature)
-            for key, table in tables().items()
+            for key, table in compared.items()
         }
 
     def own() -> LazyFrame:
         return own_table(store, request, engine)
 
     def own_units(asked: Comparison) -> LazyFrame:
-        return stored_units(plan, stored_with_marks(plan, own(), version), asked)
+        table = own() if request.has_predicates else slim_own(plan, own())
+        return stored_units(plan, stored_with_marks(plan, table, version), asked)
 
     limits = Limits.of(store, request, engine)
 
     def labelled() -> LazyFrame:
-        rows = parents()
+        rows = parents(slim=not request.has_predicates)
         filters = filters_by_feature(request, rows)
         asked = Comparison(request.stale_if, filters, request.skip_comparison)
         nothing = engine.bring(empty_table(store, plan))

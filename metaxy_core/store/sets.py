@@ -20,6 +20,7 @@ from metaxy_core.errors import MetadataSchemaError, SetClosedError
 from metaxy_core.frames.dialect import DataFrame
 from metaxy_core.frames.nesting import with_missing
 from metaxy_core.frames.types import STORED_TYPES
+from metaxy_core.graph import FeaturePlan
 from metaxy_core.hashing import HashScheme
 from metaxy_core.store.incoming import accept
 from metaxy_core.store.reading import complete, stored_with_marks
@@ -50,24 +51,34 @@ def with_empty_parents(one: Write, rows: DataFrame, scheme: HashScheme) -> DataF
     return nw.concat([rows, whole], how="vertical")
 
 
-def check_sets(
+def check_sets(plan: FeaturePlan, frame: DataFrame) -> None:
+    """One provenance per parent in a write."""
+    unit = list(plan.unit)
+    sets = frame.select(*unit, *(provenance_of(field.key) for field in plan.fields)).unique()
+    if len(sets) != len(sets.select(*unit).unique()):
+        raise MetadataSchemaError(
+            str(plan.key), "the children of one parent must carry the same provenance."
+        )
+
+
+def check_closed(
     store: BaseStore,
     one: Write,
     frame: DataFrame,
     materialization_id: str | None,
     write_id: str,
 ) -> None:
-    """One provenance per parent in a write, and one plain write per parent and writer."""
+    """One plain write per parent and writer, in the commit that stores it.
+
+    Raises:
+        SetClosedError: names the parent.
+    """
     plan, unit = one.plan, list(one.plan.unit)
+    table = store.backend.scan(plan.key.to_table())
+    if table is None or one.partial:
+        return
     provenances = [provenance_of(field.key) for field in plan.fields]
     sets = frame.select(*unit, *provenances).unique()
-    if len(sets) != len(sets.select(*unit).unique()):
-        raise MetadataSchemaError(
-            str(plan.key), "the children of one parent must carry the same provenance."
-        )
-    table = store.backend.scan(plan.key.to_table())
-    if table is None or one.partial or not len(frame):
-        return
     writer = write_id.split(":")[0]
     same = nw.col(WRITE_ID).str.starts_with(f"{writer}:")
     if materialization_id is not None:

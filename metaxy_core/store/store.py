@@ -35,7 +35,8 @@ class MetadataStore(WriteStore, StoreSpellings):
         name: how messages call the store.
         hash_algorithm: recorded in the store at its first write; must be the same ever after.
         versioning_engine: `"native"` computes in the database and refuses samples from elsewhere,
-            `"polars"` in memory, `"auto"` in the database after loading what is elsewhere.
+            `"polars"` in memory, `"auto"` in the database after loading what is elsewhere; in
+            memory with a `PolarsMaterializationWarning` where the database cannot.
         fallback_stores: asked in order for parents that this store does not have.
         auto_create_tables: create a feature's table at its first write.
         materialization_id: stamped on every row written; an orchestrator's run id.

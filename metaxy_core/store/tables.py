@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import narwhals as nw
 import polars as pl
 
 from metaxy_core.backends.base import to_polars
-from metaxy_core.columns import COMMIT
+from metaxy_core.columns import (
+    COMMIT,
+    DELETED_AT,
+    FEATURE_VERSION,
+    OPEN,
+    data_version_of,
+    provenance_of,
+)
 from metaxy_core.errors import MetadataSchemaError, VersioningEngineMismatchError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import Engine, hold_in_memory, release_nothing
@@ -23,6 +31,11 @@ from metaxy_core.versioning import check_edge
 if TYPE_CHECKING:
     from metaxy_core.store.base import BaseStore
 
+_COUNTING = (COMMIT, DELETED_AT, FEATURE_VERSION, OPEN)
+"""What decides which rows count."""
+IN_MEMORY = Engine(PolarsDialect(), to_polars, hold_in_memory, release_nothing)
+"""Polars, whatever the store computes with."""
+
 
 def engine_of(store: BaseStore, request: Request) -> Engine:
     """The engine asked for.
@@ -32,7 +45,7 @@ def engine_of(store: BaseStore, request: Request) -> Engine:
     """
     backend = store.backend
     if request.engine == "polars":
-        return Engine(PolarsDialect(), to_polars, hold_in_memory, release_nothing)
+        return IN_MEMORY
     if request.engine == "native" and request.samples is not None:
         wrapped = nw.from_native(request.samples, pass_through=True)
         probe = wrapped.lazy() if isinstance(wrapped, nw.DataFrame) else wrapped
@@ -41,6 +54,12 @@ def engine_of(store: BaseStore, request: Request) -> Engine:
                 f"Feature '{request.plan.key}': the samples are in {probe.implementation}, the "
                 f"store computes in {backend.dialect.name}. Say versioning_engine='auto'."
             )
+    return native_engine(store)
+
+
+def native_engine(store: BaseStore) -> Engine:
+    """The engine of the store's own system."""
+    backend = store.backend
     return Engine(backend.dialect, backend.load, backend.hold, backend.release)
 
 
@@ -78,6 +97,32 @@ def own_table(
     if table.implementation.is_polars() or engine.dialect is not store.backend.dialect:
         table = engine.bring(table)
     return complete(plan, table)
+
+
+def slim_parents(
+    store: BaseStore, plan: FeaturePlan, tables: Mapping[FeatureKey, LazyFrame]
+) -> dict[FeatureKey, LazyFrame]:
+    """Of the parents' tables, the columns that a comparison without predicates looks at.
+
+    Engines carry a column through every sort, also one that nobody asks for.
+    """
+    slim = dict(tables)
+    for edge in plan.edges:
+        if edge.parent.key in tables and not edge.dep.filters:
+            own = {renamed: name for name, renamed in edge.dep.rename.items()}
+            seen = (own.get(column, column) for column in (*edge.on, *edge.ids))
+            versions = map(data_version_of, edge.fields)
+            parent = store.graph.plan(edge.parent.key)
+            wanted = (*parent.unit, *parent.spec.id_columns, *edge.dep.rename, *seen, *versions)
+            table = tables[edge.parent.key]
+            slim[edge.parent.key] = table.select(*dict.fromkeys((*wanted, *_COUNTING)))
+    return slim
+
+
+def slim_own(plan: FeaturePlan, table: LazyFrame) -> LazyFrame:
+    """Of the feature's own table, the columns that a comparison without predicates looks at."""
+    provenances = (provenance_of(field.key) for field in plan.fields)
+    return table.select(*plan.spec.id_columns, *provenances, *_COUNTING)
 
 
 def sorted_by(plan: FeaturePlan) -> tuple[str, ...]:

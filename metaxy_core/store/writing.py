@@ -34,7 +34,7 @@ from metaxy_core.keys import FieldKey
 from metaxy_core.store.incoming import accept, are_read_back, check_types, check_values
 from metaxy_core.store.reading import check_table
 from metaxy_core.store.request import Write
-from metaxy_core.store.sets import check_sets, with_empty_parents, with_open_rows
+from metaxy_core.store.sets import check_closed, check_sets, with_empty_parents, with_open_rows
 from metaxy_core.store.tables import check_id_types, sorted_by
 from metaxy_core.versioning.provenance import with_overrides, with_root_provenance, with_total
 
@@ -54,24 +54,32 @@ def write(
 ) -> dict[str, int]:
     """Check everything, then store it in one commit. Rows stored, per feature key.
 
+    Rows are compared with what is stored before the commit, so that what does not fit waits for
+    nobody, and inside it, because other writers may have come between.
     `may_be_stored` says that the caller named the write, which may have got through before.
     """
     prepared = [(one, _prepared(store, one, materialization_id, write_id)) for one in writes]
+    for one, rows in prepared:
+        check_values(one.plan, _fitted(store, one.plan, rows), store.backend)
     counts = {str(one.plan.key): 0 for one in writes}
     if not any(len(rows) for _, rows in prepared):
         return counts
 
-    def store_all(numbers: Sequence[int]) -> None:
+    def store_all(numbers: Sequence[int]) -> dict[str, int]:
+        stored = dict(counts)
         for one, rows in prepared:
             if not len(rows) or (may_be_stored and _is_stored(store, one.plan, write_id)):
                 continue
-            joined = with_open_rows(store, one, rows) if one.plan.is_expansion else rows
-            stamped = joined.with_columns(nw.lit(numbers[0], nw.Int64()).alias(COMMIT))
+            fitted = _fitted(store, one.plan, rows)
+            if one.plan.is_expansion:
+                check_closed(store, one, fitted, materialization_id, write_id)
+                fitted = with_open_rows(store, one, fitted)
+            stamped = fitted.with_columns(nw.lit(numbers[0], nw.Int64()).alias(COMMIT))
             store.backend.append(one.plan.key.to_table(), stamped.lazy(), sorted_by(one.plan))
-            counts[str(one.plan.key)] = len(rows)
+            stored[str(one.plan.key)] = len(rows)
+        return stored
 
-    store.backend.commit(store_all)
-    return counts
+    return store.backend.commit(store_all)
 
 
 def new_write_id(writer: str) -> str:
@@ -129,9 +137,9 @@ def stamp(
 def _prepared(
     store: BaseStore, one: Write, materialization_id: str | None, write_id: str
 ) -> DataFrame:
+    """The rows of a write, checked by themselves, with digests and stamps."""
     plan = one.plan
     rows = accept(plan, one.rows, store.scheme, on_duplicate=one.on_duplicate)
-    check_id_types(store, plan, rows)
     if (one.partial or one.empty_parents is not None) and not plan.is_expansion:
         raise MetadataSchemaError(
             str(plan.key), "partial= and empty_parents= are for features with a 1:N edge."
@@ -141,6 +149,18 @@ def _prepared(
     frame = stamp(
         store, plan, with_versions(plan, rows, store.scheme), materialization_id, write_id
     ).with_columns(nw.lit(one.partial).alias(OPEN))
+    if plan.is_expansion:
+        check_sets(plan, frame)
+    return frame
+
+
+def _fitted(store: BaseStore, plan: FeaturePlan, rows: DataFrame) -> DataFrame:
+    """The rows with the types of the feature's table as it is now.
+
+    Raises:
+        MetadataSchemaError: they do not fit the table, or it is not this feature's.
+    """
+    check_id_types(store, plan, rows)
     table = store.backend.scan(plan.key.to_table())
     if table is None and not store.auto_create_tables:
         raise MetadataSchemaError(
@@ -149,11 +169,7 @@ def _prepared(
     stored = {} if table is None else table.collect_schema()
     if table is not None:
         check_table(plan, stored)
-    frame = check_types(plan, frame, stored, store.backend.unstorable)
-    check_values(plan, frame, store.backend)
-    if plan.is_expansion:
-        check_sets(store, one, frame, materialization_id, write_id)
-    return frame
+    return check_types(plan, rows, stored, store.backend.unstorable)
 
 
 def _is_stored(store: BaseStore, plan: FeaturePlan, write_id: str) -> bool:

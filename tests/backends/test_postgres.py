@@ -21,7 +21,12 @@ from metaxy_core import (
     StoreUnavailableError,
 )
 from metaxy_core.backends.sql import name_of
-from metaxy_core.errors import ConfigError, NotStoredError
+from metaxy_core.errors import (
+    ConfigError,
+    NotStoredError,
+    PolarsMaterializationWarning,
+    VersioningEngineMismatchError,
+)
 from metaxy_core.frames.dialect import lazy
 from tests.builders import NOTHING, feature, graph, rows, said, settle
 from tests.properties.machine import first_failure
@@ -220,6 +225,24 @@ def test_a_session_for_reading_cannot_change_a_table(postgres):
             with pytest.raises(StoreUnavailableError, match="read-only transaction") as error:
                 change()
             assert error.value.reason == "read-only"
+
+
+def test_a_role_that_may_make_no_temporary_tables_resolves_in_memory(postgres_server):
+    with session(postgres_server) as admin:
+        admin.execute("CREATE DATABASE strict")
+        admin.execute("REVOKE TEMPORARY ON DATABASE strict FROM PUBLIC")
+        admin.execute("CREATE ROLE onlooker LOGIN")
+        admin.execute("GRANT pg_read_all_data TO onlooker")
+    where = {"host": postgres_server, "database": "strict", "graph": FEATURES}
+    with PostgresMetadataStore(user="postgres", **where) as store:
+        settle(store, "a", samples=rows({"id": ["x"]}))
+    onlooker = PostgresMetadataStore(user="onlooker", **where)
+    with onlooker.open("r"):
+        with pytest.warns(PolarsMaterializationWarning, match="temporary tables are refused"):
+            assert said(onlooker.resolve_update("b")) == NOTHING | {"new": ["x"]}
+        with pytest.raises(VersioningEngineMismatchError, match="temporary tables are refused"):
+            onlooker.resolve_update("b", versioning_engine="native")
+        assert len(onlooker.read("a").collect()) == 1
 
 
 def test_a_role_without_rights_is_a_typed_error(postgres_server, caplog):
