@@ -17,6 +17,7 @@ from metaxy_core.columns import (
     STATUS,
 )
 from metaxy_core.errors import (
+    ConfigError,
     DefinitionError,
     FeatureNotFoundError,
     HashSchemeMismatchError,
@@ -41,6 +42,7 @@ from metaxy_core.spec import (
 )
 
 if TYPE_CHECKING:
+    from metaxy_core.config import MetaxyConfig, MetaxyProject, init
     from metaxy_core.diff import Change, FeatureDiff, GraphDiff, GraphView, Severity, neighbourhood
     from metaxy_core.diff import diff as diff_graphs
     from metaxy_core.diff import impact as impact_of
@@ -73,6 +75,7 @@ __all__ = [
     "BufferedMetadataWriter",
     "Change",
     "ClickHouseMetadataStore",
+    "ConfigError",
     "DefinitionError",
     "DeltaMetadataStore",
     "DuckDBMetadataStore",
@@ -108,7 +111,9 @@ __all__ = [
     "LineageRelationship",
     "MetadataSchemaError",
     "MetadataStore",
+    "MetaxyConfig",
     "MetaxyError",
+    "MetaxyProject",
     "PostgresMetadataStore",
     "SQLiteMetadataStore",
     "Severity",
@@ -118,6 +123,7 @@ __all__ = [
     "active_graph",
     "diff_graphs",
     "impact_of",
+    "init",
     "neighbourhood",
     "render_markdown",
     "render_mermaid",
@@ -143,9 +149,12 @@ _AT_FIRST_USE = {
     "Increment": "metaxy_core.store",
     "LazyIncrement": "metaxy_core.store",
     "MetadataStore": "metaxy_core.store",
+    "MetaxyConfig": "metaxy_core.config",
+    "MetaxyProject": "metaxy_core.config",
     "PostgresMetadataStore": "metaxy_core.store.stores",
     "SQLiteMetadataStore": "metaxy_core.store.stores",
     "Severity": "metaxy_core.diff",
+    "init": "metaxy_core.config",
     "neighbourhood": "metaxy_core.diff",
 }
 

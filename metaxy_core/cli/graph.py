@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from metaxy_core.cli.output import is_colourful, show, width
-from metaxy_core.cli.project import Project
+from metaxy_core.cli.project import Project, opened
 from metaxy_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _graph(reference: str, project: Project) -> Graph:
         except UnicodeDecodeError as error:
             raise ConfigError(f"The file {path} is not a snapshot: {error}") from error
     store = project.metadata_store()
-    with store.open("r"):
+    with opened(store, "r"):
         return store.load_snapshot(reference).graph
 
 

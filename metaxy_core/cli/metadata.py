@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from metaxy_core.cli.output import Format, show, show_rows
-from metaxy_core.cli.project import Project
+from metaxy_core.cli.project import Project, opened
 from metaxy_core.render.text import visible
 
 _HERE = Project()
@@ -25,7 +25,7 @@ def replay(file: Path, *, project: Project = _HERE, format: Format = "plain") ->
         file: The file.
     """
     store = project.metadata_store()
-    with store.open("w"):
+    with opened(store, "w"):
         stored = store.replay(file)
     _show(stored, format, "stored")
     return 0
@@ -58,7 +58,7 @@ def copy(
     graph = project.graph()
     store = project.metadata_store(graph)
     other = DuckDBMetadataStore(source, graph=graph, hash_algorithm=store.scheme.algorithm)
-    with store.open("w"), other.open("r"):
+    with opened(store, "w"), opened(other, "r"):
         wanted = list(features) or [str(key) for key in other.list_features()]
         asked = dict.fromkeys(wanted, filters) if filters else {}
         copied = store.copy_metadata(
@@ -87,7 +87,7 @@ def compact(
         dry_run: Only say how many rows would be removed.
     """
     store = project.metadata_store(project.graph())
-    with store.open("r" if dry_run else "w"):
+    with opened(store, "r" if dry_run else "w"):
         removed = store.compact(list(features) or None, keep=keep, dry_run=dry_run)
     _show(removed, format, "to remove" if dry_run else "removed")
     return 0
@@ -104,7 +104,7 @@ def verify(*features: str, project: Project = _HERE, format: Format = "plain") -
         features: Which features; all without it.
     """
     store = project.metadata_store(project.graph())
-    with store.open("r"):
+    with opened(store, "r"):
         findings = store.verify(list(features) or None)
     rows = [
         {
@@ -146,7 +146,7 @@ def rebase(
         dry_run: Only say how many units would be carried.
     """
     store = project.metadata_store(project.graph())
-    with store.open("r" if dry_run else "w"):
+    with opened(store, "r" if dry_run else "w"):
         before = store.load_snapshot(snapshot)
         carried = {
             feature: store.rebase(feature, from_snapshot=before, dry_run=dry_run)

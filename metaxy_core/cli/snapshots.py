@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from metaxy_core.cli.output import Format, show, show_rows
-from metaxy_core.cli.project import Project
+from metaxy_core.cli.project import Project, opened
 from metaxy_core.render.text import visible
 
 _HERE = Project()
@@ -22,7 +22,7 @@ def push(*, project: Project = _HERE, format: Format = "plain") -> int:
     """
     graph = project.graph()
     store = project.metadata_store(graph)
-    with store.open("w"):
+    with opened(store, "w"):
         recorded = store.push()
     version, count = graph.snapshot_version, len(graph)
     row = {"recorded": recorded, "version": version, "features": count}
@@ -43,7 +43,7 @@ def history(*, project: Project = _HERE, format: Format = "plain") -> int:
     Exit codes: 0, also where none is recorded; 1 a mistake.
     """
     store = project.metadata_store()
-    with store.open("r"):
+    with opened(store, "r"):
         recorded = store.snapshots()[::-1]
     rows = [
         {

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from metaxy_core.cli.output import Format, show_rows
-from metaxy_core.cli.project import Project
+from metaxy_core.cli.project import Project, opened
 
 if TYPE_CHECKING:
     from metaxy_core.keys import FeatureKey
@@ -57,7 +57,7 @@ def status(*features: str, project: Project = _HERE, format: Format = "plain") -
     graph = project.graph()
     chosen = [graph[key].key for key in features] or list(graph)
     store = project.metadata_store(graph)
-    with store.open("r"):
+    with opened(store, "r"):
         found = [feature_status(store, key) for key in chosen]
     columns = ("feature", "rows", "new", "stale", "orphaned", "waiting", "needs")
     rows = [asdict(one) for one in found]
