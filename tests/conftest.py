@@ -1,6 +1,6 @@
-"""Stores to test on: one per engine, and DuckDB on a file besides memory.
+"""Stores to test on.
 
-`--engines=postgres,sqlite` runs the store tests on others than the default ones.
+`--engines=postgres,sqlite` runs the store tests on others than memory and DuckDB.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NUMBERS = count()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--engines",
-        default="memory,duckdb,duckdb file",
+        default="memory,duckdb file",
         help="engines that the store tests run on, among: memory, duckdb, duckdb file, "
         "clickhouse, postgres, sqlite, sqlite file",
     )

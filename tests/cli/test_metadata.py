@@ -14,6 +14,8 @@ from metaxy_core.cli.project import Project
 from metaxy_core.errors import NotStoredError
 from tests.builders import rows, settle
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = 'module = "cli_features"\nstore = "meta.duckdb"\n'
 
 

@@ -9,6 +9,8 @@ import pytest
 from metaxy_core.testing.conformance import StoreConformance
 from tests.backends.clickhouse_server import PASSWORD, USER, serving
 
+pytestmark = pytest.mark.slow
+
 
 class TestClickHouse(StoreConformance):
     @pytest.fixture

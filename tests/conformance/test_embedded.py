@@ -16,6 +16,7 @@ class TestMemory(StoreConformance):
         return lambda graph, **options: InMemoryMetadataStore(graph=graph, **options)
 
 
+@pytest.mark.slow
 class TestDuckDB(StoreConformance):
     @pytest.fixture
     def make_store(self, tmp_path):

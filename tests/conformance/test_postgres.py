@@ -6,6 +6,8 @@ import pytest
 
 from metaxy_core.testing.conformance import StoreConformance
 
+pytestmark = pytest.mark.slow
+
 
 class TestPostgres(StoreConformance):
     @pytest.fixture

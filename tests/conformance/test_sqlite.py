@@ -9,6 +9,8 @@ import pytest
 from metaxy_core import SQLiteMetadataStore
 from metaxy_core.testing.conformance import StoreConformance
 
+pytestmark = pytest.mark.slow
+
 
 class TestSQLite(StoreConformance):
     @pytest.fixture

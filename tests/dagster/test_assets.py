@@ -420,6 +420,7 @@ class TestRoots:
             feature_asset("ex/crop", graph=graph, samples=lambda: None)(lambda increment: None)
 
 
+@pytest.mark.slow
 class TestExpansion:
     def scenes(self, graph: FeatureGraph, children: dict[str, int], size: int = 2) -> Any:
         """The scene asset: so many children per crop, batch by batch."""
@@ -522,6 +523,7 @@ class TestExpansion:
         assert [id_ for id_, _ in rows(store, "ex/scene")] == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 class TestOptions:
     def test_limit(self, graph: FeatureGraph, store: MetaxyStore) -> None:
         run([listing(graph, ABC)], store)

@@ -21,6 +21,8 @@ from metaxy_dagster import (
 from tests.dagster.automated import History
 from tests.dagster.conftest import resources
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 

@@ -14,6 +14,8 @@ from metaxy_core import FeatureGraph, FeatureSpec, FieldSpec, GraphSnapshot
 from metaxy_dagster import Increment, MetaxyStore, feature_asset, feature_checks
 from tests.dagster.conftest import materialized, resources, videos
 
+pytestmark = pytest.mark.slow
+
 LISTED = videos({"a": "1", "b": "1"})
 
 

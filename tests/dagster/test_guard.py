@@ -12,6 +12,8 @@ from metaxy_core import FeatureGraph, FeatureSpec, FieldSpec, GraphSnapshot
 from metaxy_dagster import Increment, MetaxyStore, feature_asset, graph_guard
 from tests.dagster.conftest import materialized, resources, videos
 
+pytestmark = pytest.mark.slow
+
 LISTED = videos({"a": "1"})
 
 

@@ -32,6 +32,8 @@ from tests.dagster.conftest import (
     videos,
 )
 
+pytestmark = pytest.mark.slow
+
 ALL = [(one,) for one in pipeline.IDS]
 
 

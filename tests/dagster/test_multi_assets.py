@@ -10,6 +10,8 @@ from metaxy_core import DefinitionError, FeatureGraph, FeatureSpec
 from metaxy_dagster import Increments, MetaxyStore, feature_asset, multi_feature_asset
 from tests.dagster.conftest import materialized, metadata, outcomes, rows, run, videos
 
+pytestmark = pytest.mark.slow
+
 ABC = {"a": "1", "b": "1", "c": "1"}
 
 

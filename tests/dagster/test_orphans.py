@@ -9,6 +9,8 @@ from metaxy_core import FeatureGraph
 from metaxy_dagster import Increment, MetaxyStore, build_feature_definitions, feature_asset
 from tests.dagster.conftest import metadata, outcomes, rows, run, videos
 
+pytestmark = pytest.mark.slow
+
 
 def listing(graph: FeatureGraph, names: str, **arguments: Any) -> dg.AssetsDefinition:
     return feature_asset("ex/video", graph=graph, **arguments)(

@@ -23,7 +23,7 @@ BACKENDS = {"memory": MemoryBackend, "duckdb": lambda: DuckDBBackend(":memory:")
 Replay = Callable[[Declared, Sequence[Edit]], None]
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=["memory", pytest.param("duckdb", marks=pytest.mark.slow)])
 def replayed(request: pytest.FixtureRequest) -> Replay:
     make = BACKENDS[request.param]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
@@ -88,6 +89,7 @@ def test_graphs_reach_every_kind_of_edge() -> None:
     assert finer
 
 
+@pytest.mark.slow
 def test_graphs_shrink_to_one_plain_feature() -> None:
     smallest = find(graphs(), lambda declared: True, settings=QUICK)
     assert len(smallest.specs) == 1
