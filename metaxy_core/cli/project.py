@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-
-from metaxy_core.cli.output import tell
 
 if TYPE_CHECKING:
     from metaxy_core.config import MetaxyConfig
     from metaxy_core.graph import Graph
     from metaxy_core.store import MetadataStore
-
-_PATIENCE = 2.0
-"""Seconds of waiting for a store before the user is told."""
 
 
 @Parameter(name="*")
@@ -97,21 +90,3 @@ class Project:
         from metaxy_core.graph import Graph
 
         return self.settings().make_store(graph=Graph() if graph is None else graph)
-
-
-@contextmanager
-def opened(store: MetadataStore, mode: Literal["r", "w"]) -> Iterator[MetadataStore]:
-    """The store, open; says on standard error that it waits, where that takes long."""
-    waiting = threading.Timer(
-        _PATIENCE,
-        tell,
-        [f"metaxy: waiting for {store.display()}; another process may have it open …"],
-    )
-    waiting.daemon = True
-    waiting.start()
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(store.open(mode))
-        finally:
-            waiting.cancel()
-        yield store

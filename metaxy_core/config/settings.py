@@ -125,6 +125,13 @@ class MetaxyConfig(BaseModel):
         """The directory of the project's file; the working directory where there is none."""
         return self._files[0].parent if self._files else Path.cwd()
 
+    def origin(self, *key: str) -> str:
+        """Who said a setting: the path of a file, `environment`, `argument` or `default`."""
+        found = self._merged.origins.get(key)
+        if found is None:
+            return "default"
+        return found.name if found.kind == "file" else found.kind
+
     def make_store(
         self, name: str | None = None, *, graph: Graph | FeatureGraph | None = None
     ) -> MetadataStore:
