@@ -1,4 +1,8 @@
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 
 def test_features_are_listed_parents_first(here):
@@ -60,3 +64,20 @@ def test_what_a_module_prints_is_not_in_the_result(here):
     ran = here.run("list", "features", "--format", "json")
     assert len(json.loads(ran.out)) == 3
     assert ran.err == "hello\n"
+
+
+def test_listing_features_imports_no_engine(here):
+    code = (
+        "import sys; from metaxy_core.cli.app import main; main(['list', 'features']); "
+        "engines = {'polars', 'ibis', 'duckdb', 'pyarrow', 'sqlglot', 'narwhals', 'dagster'}; "
+        "print(sorted(engines & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[2]
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(root)},
+    )
+    assert ran.stdout.splitlines()[-1] == "[]"
