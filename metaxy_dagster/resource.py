@@ -30,10 +30,10 @@ _IN_MEMORY: dict[str, InMemoryMetadataStore] = {}
 class MetaxyStore(dg.ConfigurableResource[Any]):
     """Where metadata is kept; usable in assets, checks, sensors and schedules alike.
 
-    Make one with `MetaxyStore.from_config`, `.duckdb`, `.from_duckdb` or `.memory`;
-    `MetaxyStore()` is a DuckDB file `metaxy.duckdb` in the working directory. The object holds no
-    connection: `open` makes one, and every part of this package keeps it for milliseconds, never
-    while user code runs.
+    Make one with `MetaxyStore.from_config` (or `MetaxyStore(name="dev")`), `.duckdb`,
+    `.from_duckdb` or `.memory`; `MetaxyStore()` is a DuckDB file `metaxy.duckdb` in the working
+    directory. The object holds no connection: `open` makes one, and every part of this package
+    keeps it for milliseconds, never while user code runs.
 
     >>> from metaxy_core import FeatureGraph, FeatureSpec
     >>> store = MetaxyStore.memory(graph=FeatureGraph([FeatureSpec("video")]))
@@ -46,7 +46,7 @@ class MetaxyStore(dg.ConfigurableResource[Any]):
         default="duckdb", description="Kind of the store; `config`: as metaxy.toml says."
     )
     name: str | None = Field(
-        default=None, description="The store in metaxy.toml; its default store without a name."
+        default=None, description="A store in metaxy.toml, whatever `type` is."
     )
     config_file: str | None = Field(
         default=None, description="The configuration file; by default found as the command does."
@@ -149,7 +149,7 @@ class MetaxyStore(dg.ConfigurableResource[Any]):
             run_id: stamped on rows as `metaxy_materialization_id`; by default the Dagster run's.
         """
         made = {"memory": self._in_memory, "duckdb": self._in_duckdb, "config": self._configured}
-        store = made[self.type]()
+        store = made[self._kind]()
         chosen = graph if graph is not None else self.bound_graph
         described = store if chosen is None else store.using(chosen)
         described.materialization_id = run_id or self._run_id
@@ -181,8 +181,24 @@ class MetaxyStore(dg.ConfigurableResource[Any]):
             project=self.project,
         )
 
+    @property
+    def store_kind(self) -> str:
+        """The system that keeps the tables, `duckdb` or another: an icon in Dagster's UI."""
+        return (
+            self._configured().backend.describe()["type"] if self._kind == "config" else self.type
+        )
+
+    @property
+    def _kind(self) -> str:
+        return self.type if self.name is None else "config"
+
     def _configured(self) -> MetadataStore:
-        return MetaxyConfig.load(self.config_file).make_store(self.name)
+        config = MetaxyConfig.load(self.config_file)
+        made = config.make_store(self.name)
+        if not isinstance(made, InMemoryMetadataStore):
+            return made
+        kept = _IN_MEMORY.setdefault(f"{config.root}:{made.name}", made)
+        return kept.using(kept.graph)
 
     def _in_memory(self) -> MetadataStore:
         if self.path not in _IN_MEMORY:
