@@ -11,6 +11,7 @@ MetaxyError
 │   ├── CycleError
 │   └── EdgeError                       an edge whose id columns do not fit
 ├── FilterError                         a filter text that is not in the language
+├── PlanError                           a file that is no plan, or a plan for another graph
 ├── StoreError
 │   ├── StoreNotOpenError
 │   ├── StoreUnavailableError           the database cannot be opened: see `reason`
@@ -89,6 +90,10 @@ class EdgeError(DefinitionError):
 
 class FilterError(MetaxyError, ValueError):
     """A filter text outside the small filter language, or over unknown columns."""
+
+
+class PlanError(MetaxyError, ValueError):
+    """A plan that cannot be read, or that does not fit what it is applied to."""
 
 
 class StoreError(MetaxyError):

@@ -16,10 +16,12 @@ from metaxy_core.cli import (
     configuration,
     deletion,
     describe,
+    failures,
     graph,
     inventory,
     listing,
     metadata,
+    plan,
     scaffold,
     snapshots,
     status,
@@ -38,14 +40,20 @@ graphs = App(name="graph", help="Draw the graph, compare it, see its history.")
 lists = App(name="list", help="List what there is.")
 upkeep = App(name="metadata", help="See stored rows and keep them in order.")
 settings = App(name="config", help="See the configuration, and check it.")
-for group in (graphs, lists, upkeep, settings):
+failed = App(name="failures", help="Samples that failed: list, retry, clear.")
+for group in (graphs, lists, upkeep, failed, settings):
     app.command(group)
 app.command(scaffold.init, name="init")
 app.command(describe.describe, name="describe")
 app.command(status.status, name="status")
+app.command(plan.plan, name="plan")
+app.command(plan.explain, name="explain")
 app.command(snapshots.push, name="push")
 lists.command(listing.features, name="features")
 lists.command(listing.stores, name="stores")
+failed.command(failures.listed, name="list")
+failed.command(failures.retry, name="retry")
+failed.command(failures.clear, name="clear")
 graphs.command(graph.render, name="render")
 graphs.command(graph.diff, name="diff")
 graphs.command(snapshots.push, name="push")

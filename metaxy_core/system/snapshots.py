@@ -12,7 +12,7 @@ import polars as pl
 
 from metaxy_core.backends.base import Backend
 from metaxy_core.errors import SystemDataNotFoundError
-from metaxy_core.graph import GraphSnapshot
+from metaxy_core.graph import Graph, GraphSnapshot
 from metaxy_core.hashing import sha256
 from metaxy_core.system.tables import SNAPSHOTS
 
@@ -91,6 +91,12 @@ def load(backend: Backend, version: str = "latest", project: str | None = None) 
             f"Recorded: {known or 'none; run `metaxy push`'}."
         )
     return GraphSnapshot.from_json(rows[-1]["graph"])
+
+
+def graphs(backend: Backend, project: str | None = None) -> list[Graph]:
+    """The recorded graphs themselves, newest first, each version once."""
+    texts = {row["version"]: row["graph"] for row in _rows(backend, project)}
+    return [GraphSnapshot.from_json(text).graph for text in reversed(texts.values())]
 
 
 def _rows(backend: Backend, project: str | None) -> list[dict[str, Any]]:

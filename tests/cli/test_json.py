@@ -57,6 +57,11 @@ ASKED: dict[str, list[str]] = {
     "config print": ["config print --format json"],
     "config check": ["config check --open --format json"],
     "init": ["init fresh --dry-run --format json"],
+    "plan": ["plan --format json"],
+    "explain": ["explain crop --format json", "explain crop x --format json"],
+    "failures list": ["failures list --format json"],
+    "failures retry": ["failures retry faces --dry-run --format json"],
+    "failures clear": ["failures clear faces --dry-run --format json"],
     "describe": ["describe crop --format json", "describe dev --format json"],
     "status": ["status --format json"],
     "push": ["push --format json"],
@@ -80,6 +85,8 @@ def settled(here):
         with pytest.raises(NotStoredError) as kept:
             store.write("faces", todo)
         broken.undo()
+        settle(store, "video", samples=rows({"id": ["x", "y"]}, "2", fields=("audio", "frames")))
+        store.record_failures("faces", todo, ValueError("no face"))
         store.backend.run("UPDATE video SET metaxy_provenance__audio = 'ff' WHERE id = 'x'")
     kept.value.path.rename(here.path / "kept.metaxy-write")
     with DuckDBMetadataStore(here.path / "copy.duckdb", graph=graph).open("w"):
