@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from metaxy_core.cli.output import gives, is_colourful, show, width
 from metaxy_core.cli.project import Project
@@ -32,7 +33,7 @@ def render(
     project: Project = _HERE,
     format: Picture = "terminal",
     around: str | None = None,
-    hops: int | None = None,
+    hops: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
 ) -> int:
     """Draw the graph as it is declared.

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from metaxy_core.cli.output import Format, gives, progress, show, show_records, show_rows
 from metaxy_core.cli.project import Project
+from metaxy_core.errors import ConfigError
 from metaxy_core.render.text import visible
 
 _HERE = Project()
@@ -117,7 +119,7 @@ def copy(
 @gives(lambda: list[RowCount])
 def compact(
     *features: str,
-    keep: int = 1,
+    keep: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
     dry_run: DryRun = False,
     project: Project = _HERE,
     format: Format = "plain",
@@ -195,6 +197,8 @@ def rebase(
         features: Which features.
         snapshot: The recorded graph that the results were made under.
     """
+    if not features:
+        raise ConfigError("Which features? Give the key of one at least.")
     store = project.metadata_store(project.graph())
     with store.open("r" if dry_run else "w"):
         before = store.load_snapshot(snapshot)

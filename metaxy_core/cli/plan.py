@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from metaxy_core.cli.output import Format, gives, show, show_rows, tell
 from metaxy_core.cli.project import Project
@@ -34,8 +37,8 @@ def _explanation_type() -> object:
 def plan(
     *features: str,
     out: Path | None = None,
-    max_samples: int | None = None,
-    max_cost: float | None = None,
+    max_samples: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    max_cost: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
     project: Project = _HERE,
     format: Format = "plain",
 ) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 from pydantic import SecretStr, ValidationError
 
+from metaxy_core.addresses import harmless
 from metaxy_core.config.environment import decoded, listed
 from metaxy_core.config.features import imported
 from metaxy_core.config.layers import OPTIONS, Key, Layer
@@ -34,7 +35,7 @@ TYPES: Final = {
     "sqlite": "SQLiteMetadataStore",
 }
 """Short names of the stores that there are."""
-_FILES = (".duckdb", ".ddb", ".db")
+_FILE = ".duckdb"
 
 
 def default_name(config: MetaxyConfig) -> str | None:
@@ -63,7 +64,7 @@ def make(
         where = f"{origin.call(key)}: " if origin else ""
         raise ConfigError(
             f"{where}There is no store '{wanted}'. {nearest(wanted, config.stores)} A DuckDB file "
-            f"is named with its ending: {wanted}.duckdb"
+            f"is named with its ending: {wanted}{_FILE}"
         )
     options = {**_common(config), "path": _path(wanted, origin)}
     return _made(_class(config, "duckdb", ""), options, None, (), graph)
@@ -100,7 +101,10 @@ def _named(
         annotation = model.model_fields[field].annotation
         options[field] = _value(value, annotation, config._merged.origin(spot))
     options |= _argued(config)
-    if settings.type == "ibis" and isinstance(options.get("connection"), str):
+    if settings.type == "ibis" and "connection" in options:
+        spot = (*at, OPTIONS, "connection")
+        if not isinstance(options["connection"], str):
+            raise ConfigError(f"{config._merged.call(spot)} should be an address for ibis.connect.")
         options["connection"] = Connect(SecretStr(options["connection"]))
     try:
         return _made(kind, options, name, fallbacks, graph)
@@ -118,10 +122,20 @@ class Connect:
         self._address = address
 
     def __call__(self) -> Any:
-        """The connection."""
+        """The connection.
+
+        Raises:
+            ConfigError: Ibis cannot connect; the driver's own words may repeat secrets.
+        """
         import ibis
 
-        return ibis.connect(self._address.get_secret_value())
+        address = self._address.get_secret_value()
+        try:
+            return ibis.connect(address)
+        except Exception as error:  # noqa: BLE001  # each driver has its own
+            raise ConfigError(
+                f"Ibis cannot connect to {harmless(address)} ({type(error).__name__})."
+            ) from None
 
 
 def _made(
@@ -210,7 +224,7 @@ def _path(text: str, origin: Layer | None) -> str:
 
 
 def _is_file(text: str) -> bool:
-    return text == ":memory:" or "/" in text or text.endswith(_FILES) or Path(text).is_file()
+    return text == ":memory:" or "/" in text or text.endswith(_FILE) or Path(text).is_file()
 
 
 def _there_are(config: MetaxyConfig) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sqlglot.errors import SqlglotError
 
 _PASSES = "metaxy_passes"
+_LONGEST = 200
+"""Characters of a filter that a message repeats."""
 
 Predicate = nw.Expr | str
 """A condition on columns: a Narwhals expression, or a text of the filter language."""
@@ -121,7 +123,8 @@ def _parse(text: str) -> nw.Expr:
             raise FilterError(f'A filter is one condition, like "height > 720"; given: {text!r}')
         return _translate(statements[0], text)
     except SqlglotError as error:
-        raise FilterError(f"The filter {text!r} cannot be read: {_told(error)}") from error
+        said = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+        raise FilterError(f"The filter {said!r} cannot be read: {_told(error)}") from error
     except RecursionError as error:
         raise FilterError(f"The filter is nested too deeply: {text[:60]!r}…") from error
 

@@ -83,7 +83,7 @@ def load(backend: Backend, version: str = "latest", project: str | None = None) 
     """
     rows = _rows(backend, project)
     if version != "latest":
-        rows = [row for row in rows if row["version"].startswith(version)]
+        rows = [row for row in rows if version and row["version"].startswith(version)]
     if not rows or (len({row["version"] for row in rows}) > 1 and version != "latest"):
         known = ", ".join(sorted({row["version"][:8] for row in _rows(backend, project)}))
         raise SystemDataNotFoundError(

@@ -33,6 +33,8 @@ SHAPES = [
     f'type = "postgres"\nport = "{CANARY}"',
     f'type = "delta"\nuri = "x"\nstorage_options = "{CANARY}"',
     f'type = "postgres"\ndsn = "postgresql://me:{CANARY}@host:port/db"',
+    f'type = "postgres"\ndsn = "postgresql://u@h/dbpostgresql://u:{CANARY}@h/db"',
+    f'type = "ibis"\nconnection = "nothing://u:{CANARY}@h/db"',
     f'type = "postgres"\ndsn = "jdbc:postgresql://me:{CANARY}@host/db"',
 ]
 

@@ -154,6 +154,8 @@ def test_fallback_stores_are_named_and_chained(root):
         ),
         ('type = "memory"\nfallback_stores = ["ring"]', "in a ring: dev -> ring -> dev"),
         ('type = "postgres"\ndsn = "no dsn"', "'stores.dev': The DSN is neither"),
+        ('type = "ibis"\nconnection = 3', "'stores.dev.connection' should be an address"),
+        ('type = "ibis"\nconnection = "nope://h"', "Ibis cannot connect to nope://h"),
         ('type = "os:path"', "'os:path' is not allowed. Write it into allow_classes"),
     ],
 )
