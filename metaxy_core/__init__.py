@@ -23,6 +23,7 @@ from metaxy_core.errors import (
     HashSchemeMismatchError,
     MetadataSchemaError,
     MetaxyError,
+    PlanError,
     StoreUnavailableError,
     SystemDataNotFoundError,
 )
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
         PostgresMetadataStore,
         SQLiteMetadataStore,
     )
+    from metaxy_core.system.failures import RetryPolicy
+    from metaxy_core.work import WorkPlan
 
 __all__ = [
     "DATA_VERSION_BY_FIELD",
@@ -114,12 +117,15 @@ __all__ = [
     "MetaxyConfig",
     "MetaxyError",
     "MetaxyProject",
+    "PlanError",
     "PostgresMetadataStore",
+    "RetryPolicy",
     "SQLiteMetadataStore",
     "Severity",
     "SpecialFieldDep",
     "StoreUnavailableError",
     "SystemDataNotFoundError",
+    "WorkPlan",
     "active_graph",
     "diff_graphs",
     "impact_of",
@@ -152,7 +158,9 @@ _AT_FIRST_USE = {
     "MetaxyConfig": "metaxy_core.config",
     "MetaxyProject": "metaxy_core.config",
     "PostgresMetadataStore": "metaxy_core.store.stores",
+    "RetryPolicy": "metaxy_core.system.failures",
     "SQLiteMetadataStore": "metaxy_core.store.stores",
+    "WorkPlan": "metaxy_core.work",
     "Severity": "metaxy_core.diff",
     "init": "metaxy_core.config",
     "neighbourhood": "metaxy_core.diff",
