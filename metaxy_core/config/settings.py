@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
+from metaxy_core.ambient import active_settings
 from metaxy_core.config.environment import listed
 from metaxy_core.config.layers import Merged, lifted
 from metaxy_core.config.secrets import wrap
@@ -114,6 +115,12 @@ class MetaxyConfig(BaseModel):
         from metaxy_core.config.loading import load
 
         return load(path, start, said)
+
+    @classmethod
+    def active(cls) -> MetaxyConfig | None:
+        """The configuration that `init()` has loaded in this process; None before."""
+        found: MetaxyConfig | None = active_settings()
+        return found
 
     @property
     def files(self) -> tuple[Path, ...]:
