@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from metaxy_core.cli.metadata import DryRun
 from metaxy_core.cli.output import Format, gives, show, show_records
-from metaxy_core.cli.project import Project
-from metaxy_core.errors import StoreUnavailableError
+from metaxy_core.cli.project import Project, counting
 from metaxy_core.render.text import visible
-
-if TYPE_CHECKING:
-    from metaxy_core.store import MetadataStore
 
 _HERE = Project()
 
@@ -70,7 +66,8 @@ def push(*, dry_run: DryRun = False, project: Project = _HERE, format: Format = 
     """
     graph = project.graph()
     store = project.metadata_store(graph)
-    recorded = _would_push(store) if dry_run else _push(store)
+    with counting(store, dry_run=dry_run) as target:
+        recorded = target.push(dry_run=dry_run)
     version, count = graph.snapshot_version, len(graph)
     where = visible(store.display())
     if format == "json":
@@ -128,18 +125,3 @@ def snapshot(
 
     show(GraphSnapshot.of(project.graph()).to_json(), output)
     return 0
-
-
-def _push(store: MetadataStore) -> bool:
-    with store.open("w"):
-        return store.push()
-
-
-def _would_push(store: MetadataStore) -> bool:
-    try:
-        with store.open("r"):
-            return store.push(dry_run=True)
-    except StoreUnavailableError as error:
-        if error.reason == "missing":  # a new store has no graph
-            return True
-        raise
