@@ -20,6 +20,7 @@ from metaxy_dagster.io_manager import MetaxyIOManager
 from metaxy_dagster.jobs import cleanup_job, record_snapshot_job
 from metaxy_dagster.observe import observe_features
 from metaxy_dagster.orphans import OrphanPolicy
+from metaxy_dagster.partitions import PartitionBy
 from metaxy_dagster.resource import MetaxyStore
 from metaxy_dagster.schedules import build_increment_schedule
 from metaxy_dagster.sensors import increment_sensor
@@ -62,7 +63,7 @@ def build_feature_definitions(
     automation: str | AutomationOf | None = None,
     automation_condition: dg.AutomationCondition[Any] | None = None,
     translator: FeatureTranslator | None = None,
-    partitions: Mapping[Any, dg.PartitionsDefinition[Any]] | None = None,
+    partitions: Mapping[Any, tuple[dg.PartitionsDefinition[Any], PartitionBy]] | None = None,
     group: str | None = None,
     pool: str | None = None,
     orphans: OrphanPolicy = "report",
@@ -83,7 +84,7 @@ def build_feature_definitions(
             schedules of what was built. All are off until somebody switches them on.
         automation_condition: of every asset with a plain function; wins over `on_increment`.
         translator: decides keys, groups, kinds and so on.
-        partitions: partitions of a feature's asset.
+        partitions: of a feature's asset: the partitions, and the column that holds their keys.
         group: of features whose translator gives none.
         pool: of every asset with a plain function.
         orphans: as `feature_asset`, for every plain function.
@@ -124,9 +125,9 @@ def build_feature_definitions(
                 )
             computed[feature] = how
             continue
-        own: dict[str, Any] = (
-            {"partitions_def": by_partition[feature]} if feature in by_partition else {}
-        )
+        own: dict[str, Any] = {}
+        if feature in by_partition:
+            own["partitions_def"], own["partition_by"] = by_partition[feature]
         make = feature_asset(
             feature, graph=features, translation=assets, orphans=orphans, **given, **own
         )

@@ -103,7 +103,7 @@ def test_the_translator_and_arguments_reach_every_asset(
         translator=Owned(),
         pool="gpu",
         automation_condition=condition,
-        partitions={"ex/video": daily},
+        partitions={"ex/video": (daily, "day")},
     )
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
     assert all(spec.owners == ["team:ml"] for spec in specs.values())
