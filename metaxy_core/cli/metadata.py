@@ -16,7 +16,7 @@ from metaxy_core.errors import ConfigError
 from metaxy_core.render.text import visible
 
 _HERE = Project()
-DryRun = Annotated[bool, Parameter(negative=(), help="Change nothing, only count.")]
+DryRun = Annotated[bool, Parameter(negative=(), help="Change nothing, only say what would be.")]
 
 
 @dataclass(frozen=True)
