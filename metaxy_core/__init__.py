@@ -17,6 +17,7 @@ from metaxy_core.columns import (
     STATUS,
 )
 from metaxy_core.errors import (
+    ConfigError,
     DefinitionError,
     FeatureNotFoundError,
     HashSchemeMismatchError,
@@ -42,6 +43,7 @@ from metaxy_core.spec import (
 )
 
 if TYPE_CHECKING:
+    from metaxy_core.config import MetaxyConfig, MetaxyProject, init
     from metaxy_core.diff import Change, FeatureDiff, GraphDiff, GraphView, Severity, neighbourhood
     from metaxy_core.diff import diff as diff_graphs
     from metaxy_core.diff import impact as impact_of
@@ -76,6 +78,7 @@ __all__ = [
     "BufferedMetadataWriter",
     "Change",
     "ClickHouseMetadataStore",
+    "ConfigError",
     "DefinitionError",
     "DeltaMetadataStore",
     "DuckDBMetadataStore",
@@ -111,7 +114,9 @@ __all__ = [
     "LineageRelationship",
     "MetadataSchemaError",
     "MetadataStore",
+    "MetaxyConfig",
     "MetaxyError",
+    "MetaxyProject",
     "PlanError",
     "PostgresMetadataStore",
     "RetryPolicy",
@@ -124,6 +129,7 @@ __all__ = [
     "active_graph",
     "diff_graphs",
     "impact_of",
+    "init",
     "neighbourhood",
     "render_markdown",
     "render_mermaid",
@@ -149,11 +155,14 @@ _AT_FIRST_USE = {
     "Increment": "metaxy_core.store",
     "LazyIncrement": "metaxy_core.store",
     "MetadataStore": "metaxy_core.store",
+    "MetaxyConfig": "metaxy_core.config",
+    "MetaxyProject": "metaxy_core.config",
     "PostgresMetadataStore": "metaxy_core.store.stores",
     "RetryPolicy": "metaxy_core.system.failures",
     "SQLiteMetadataStore": "metaxy_core.store.stores",
     "WorkPlan": "metaxy_core.work",
     "Severity": "metaxy_core.diff",
+    "init": "metaxy_core.config",
     "neighbourhood": "metaxy_core.diff",
 }
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from pathlib import Path
 
 import pytest
 
-from metaxy_core import FeatureGraph, use_graph
+from metaxy_core import FeatureGraph, MetaxyConfig, use_graph
+from metaxy_core.ambient import set_settings
 from metaxy_core.backends.support import support_table
+from metaxy_core.config.stores import TYPES
 
 ROOT = Path(__file__).parent.parent
 
@@ -68,3 +71,24 @@ def test_the_pages_of_the_stores_run(page, tmp_path, monkeypatch):
 
 def test_the_table_of_stores_is_made_from_what_backends_declare():
     assert support_table() in (ROOT / "docs/stores/README.md").read_text()
+
+
+def test_the_configuration_guide_runs(tmp_path, monkeypatch):
+    page = (ROOT / "docs/configuration.md").read_text()
+    toml = re.findall(r"^```toml\n(.*?)^```", page, re.S | re.M)[0]
+    (tmp_path / "metaxy.toml").write_text(toml.replace('fallback_stores = ["prod"]\n', ""))
+    (tmp_path / "vision").mkdir()
+    (tmp_path / "vision" / "features.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with use_graph(FeatureGraph()):
+        exec(compile(_python("docs/configuration.md"), "guide", "exec"), {"__name__": "guide"})
+    set_settings(None)
+    for name in ("vision", "vision.features"):
+        del sys.modules[name]
+
+
+def test_the_configuration_guide_names_every_setting_and_type():
+    page = (ROOT / "docs/configuration.md").read_text()
+    wanted = {*MetaxyConfig.model_fields, *TYPES, *TYPES.values()} - {"stores"}
+    assert {name for name in wanted if f"`{name}`" not in page} == set()

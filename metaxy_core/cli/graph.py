@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from metaxy_core.cli.output import is_colourful, show, width
+from metaxy_core.cli.output import gives, is_colourful, show, width
 from metaxy_core.cli.project import Project
 from metaxy_core.errors import ConfigError
 
@@ -20,12 +21,19 @@ Picture = Literal["terminal", "mermaid", "svg", "markdown", "json"]
 _HERE = Project()
 
 
+def _drawing() -> object:
+    from metaxy_core.render.json import Drawing
+
+    return Drawing
+
+
+@gives(_drawing)
 def render(
     *,
     project: Project = _HERE,
     format: Picture = "terminal",
     around: str | None = None,
-    hops: int = 1,
+    hops: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
 ) -> int:
     """Draw the graph as it is declared.
@@ -37,16 +45,20 @@ def render(
     Args:
         format: How to draw it.
         around: Only what is near this feature.
-        hops: How near, in edges.
+        hops: How near to that feature, in edges; 1 without it.
         output: The file to write; standard output without it.
     """
     from metaxy_core.diff import GraphView, neighbourhood
 
+    if around is None and hops is not None:
+        raise ConfigError("--hops says how near to a feature: give --around FEATURE, too.")
     view = GraphView.of(project.graph())
-    show(_drawn(neighbourhood(view, around, hops) if around else view, format, output), output)
+    near = neighbourhood(view, around, 1 if hops is None else hops) if around else view
+    show(_drawn(near, format, output), output)
     return 0
 
 
+@gives(_drawing)
 def diff(
     before: str = "latest",
     after: str = "code",

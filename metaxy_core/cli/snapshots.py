@@ -2,16 +2,60 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Any
 
-from metaxy_core.cli.output import Format, show, show_rows
-from metaxy_core.cli.project import Project
+from cyclopts import Parameter
+
+from metaxy_core.cli.metadata import DryRun
+from metaxy_core.cli.output import Format, gives, show, show_records
+from metaxy_core.cli.project import Project, counting
 from metaxy_core.render.text import visible
 
 _HERE = Project()
 
 
-def push(*, project: Project = _HERE, format: Format = "plain") -> int:
+@dataclass(frozen=True)
+class Pushed:
+    """What `push` did, or with `--dry-run` would do.
+
+    Attributes:
+        recorded: false where the graph is the newest already.
+        version: the snapshot version.
+        features: how many the graph has.
+    """
+
+    recorded: bool
+    version: str
+    features: int
+
+
+@dataclass(frozen=True)
+class RecordedGraph:
+    """One recorded graph; the time is UTC."""
+
+    version: str
+    recorded_at: str
+    features: int
+    project: str
+
+
+@dataclass(frozen=True)
+class WrittenGraph:
+    """A graph as `GraphSnapshot` writes it, to be read without the features' code.
+
+    Attributes:
+        features: their declarations, parents first.
+    """
+
+    format: int
+    version: str
+    features: tuple[dict[str, Any], ...]
+
+
+@gives(lambda: list[Pushed])
+def push(*, dry_run: DryRun = False, project: Project = _HERE, format: Format = "plain") -> int:
     """Record the graph as the newest in the store.
 
     Nothing happens where it already is.
@@ -22,21 +66,23 @@ def push(*, project: Project = _HERE, format: Format = "plain") -> int:
     """
     graph = project.graph()
     store = project.metadata_store(graph)
-    with store.open("w"):
-        recorded = store.push()
+    with counting(store, dry_run=dry_run) as target:
+        recorded = target.push(dry_run=dry_run)
     version, count = graph.snapshot_version, len(graph)
-    row = {"recorded": recorded, "version": version, "features": count}
+    where = visible(store.display())
     if format == "json":
-        show_rows([], [row], "json", "")
+        show_records((), [Pushed(recorded, version, count)], "json", "")
     elif recorded:
-        show(f"Recorded {version[:8]} ({count} features) in {visible(store.display())}.")
+        verb = "Would record" if dry_run else "Recorded"
+        show(f"{verb} {version[:8]} ({count} features) in {where}.")
     else:
-        show(f"{version[:8]} is already the newest in {visible(store.display())}.")
+        show(f"{version[:8]} is already the newest in {where}.")
     return 0
 
 
+@gives(lambda: list[RecordedGraph])
 def history(*, project: Project = _HERE, format: Format = "plain") -> int:
-    """List the recorded graphs, newest first; times are UTC.
+    """List the recorded graphs of the project, newest first; times are UTC.
 
     Example: metaxy graph history --store meta.duckdb --format json
 
@@ -45,24 +91,30 @@ def history(*, project: Project = _HERE, format: Format = "plain") -> int:
     store = project.metadata_store()
     with store.open("r"):
         recorded = store.snapshots()[::-1]
-    rows = [
-        {
-            "version": one.version if format == "json" else one.version[:8],
-            "recorded_at": one.recorded_at.isoformat(timespec="seconds"),
-            "features": one.features,
-            "project": one.project,
-        }
+    lines = [
+        RecordedGraph(
+            one.version, one.recorded_at.isoformat(timespec="seconds"), one.features, one.project
+        )
         for one in recorded
     ]
+    if format == "plain":
+        lines = [replace(line, version=line.version[:8]) for line in lines]
     columns = ("version", "recorded_at", "features", "project")
-    show_rows(columns, rows, format, "No graph is recorded; `metaxy push` records one.")
+    whose = visible(store.project)
+    empty = f"No graph of the project '{whose}' is recorded; `metaxy push` records one."
+    show_records(columns, lines, format, empty)
     return 0
 
 
-def snapshot(*, project: Project = _HERE, output: Path | None = None) -> int:
+@gives(lambda: WrittenGraph)
+def snapshot(
+    *,
+    project: Project = _HERE,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+) -> int:
     """Write the graph as JSON: for git, and for `metaxy graph diff FILE.json`.
 
-    Example: metaxy graph snapshot --module example_project.features --output graph.json
+    Example: metaxy graph snapshot --module example_project.features -o graph.json
 
     Exit codes: 0 written, 1 a mistake.
 

@@ -39,13 +39,11 @@ def push(backend: Backend, snapshot: GraphSnapshot, project: str) -> bool:
 
     The store must be open for writing.
     """
-    definition = sha256(snapshot.definition)
-    history = _rows(backend, project)
-    if history and history[-1]["definition"] == definition:
+    if is_newest(backend, snapshot, project):
         return False
     row = {
         "version": snapshot.version,
-        "definition": definition,
+        "definition": sha256(snapshot.definition),
         "project": project,
         "recorded_at": datetime.now(UTC),
         "features": len(snapshot.graph),
@@ -58,6 +56,12 @@ def push(backend: Backend, snapshot: GraphSnapshot, project: str) -> bool:
 
     backend.commit(record)
     return True
+
+
+def is_newest(backend: Backend, snapshot: GraphSnapshot, project: str) -> bool:
+    """Whether a graph is the newest recorded of its project, docstrings included."""
+    history = _rows(backend, project)
+    return bool(history) and history[-1]["definition"] == sha256(snapshot.definition)
 
 
 def history(backend: Backend, project: str | None = None) -> list[RecordedSnapshot]:
@@ -79,7 +83,7 @@ def load(backend: Backend, version: str = "latest", project: str | None = None) 
     """
     rows = _rows(backend, project)
     if version != "latest":
-        rows = [row for row in rows if row["version"].startswith(version)]
+        rows = [row for row in rows if version and row["version"].startswith(version)]
     if not rows or (len({row["version"] for row in rows}) > 1 and version != "latest"):
         known = ", ".join(sorted({row["version"][:8] for row in _rows(backend, project)}))
         raise SystemDataNotFoundError(
