@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from metaxy_core.diff import Change, FeatureDiff, GraphDiff, GraphView, Severity, neighbourhood
     from metaxy_core.diff import diff as diff_graphs
     from metaxy_core.diff import impact as impact_of
+    from metaxy_core.drift import implements
     from metaxy_core.render.markdown import render as render_markdown
     from metaxy_core.render.mermaid import render as render_mermaid
     from metaxy_core.render.svg import data_uri as svg_data_uri
@@ -118,6 +119,7 @@ __all__ = [
     "active_graph",
     "diff_graphs",
     "impact_of",
+    "implements",
     "neighbourhood",
     "render_markdown",
     "render_mermaid",
@@ -146,6 +148,7 @@ _AT_FIRST_USE = {
     "PostgresMetadataStore": "metaxy_core.store.stores",
     "SQLiteMetadataStore": "metaxy_core.store.stores",
     "Severity": "metaxy_core.diff",
+    "implements": "metaxy_core.drift",
     "neighbourhood": "metaxy_core.diff",
 }
 

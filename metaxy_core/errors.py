@@ -25,6 +25,7 @@ MetaxyError
 │   ├── HashSchemeMismatchError
 │   ├── HashAlgorithmNotSupportedError
 │   ├── VersioningEngineMismatchError
+│   ├── TagError                        a tag that is no name, or that another graph has
 │   └── SystemDataNotFoundError         no such snapshot
 └── ConfigError
 
@@ -204,6 +205,10 @@ class HashAlgorithmNotSupportedError(StoreError, ValueError):
 
 class VersioningEngineMismatchError(StoreError):
     """`versioning_engine="native"` was asked for, but a frame lives in another engine."""
+
+
+class TagError(StoreError, ValueError):
+    """A name that a recorded graph cannot have, or that another one has."""
 
 
 class SystemDataNotFoundError(StoreError):

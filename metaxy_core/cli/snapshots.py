@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from metaxy_core.cli.output import Format, show, show_rows
 from metaxy_core.cli.project import Project
@@ -11,32 +14,43 @@ from metaxy_core.render.text import visible
 _HERE = Project()
 
 
-def push(*, project: Project = _HERE, format: Format = "plain") -> int:
-    """Record the graph as the newest in the store.
+def push(
+    *,
+    tag: str | None = None,
+    move_tag: Annotated[bool, Parameter(negative=())] = False,
+    project: Project = _HERE,
+    format: Format = "plain",
+) -> int:
+    """Record the graph, and the code of its features, as the newest in the store.
 
-    Nothing happens where it already is.
+    Nothing happens where both already are.
 
-    Example: metaxy push --module example_project.features --store meta.duckdb
+    Example: metaxy push --module example_project.features --store meta.duckdb --tag v1
 
     Exit codes: 0 recorded or already there, 1 a mistake.
+
+    Args:
+        tag: A name for the graph: `metaxy graph diff v1`.
+        move_tag: Take the name from another graph that has it.
     """
     graph = project.graph()
     store = project.metadata_store(graph)
     with store.open("w"):
-        recorded = store.push()
+        recorded = store.push(tag, move_tag=move_tag)
     version, count = graph.snapshot_version, len(graph)
-    row = {"recorded": recorded, "version": version, "features": count}
+    row = {"recorded": recorded, "version": version, "features": count, "tag": tag}
+    named = f" It has the tag {tag}." if tag else ""
     if format == "json":
         show_rows([], [row], "json", "")
     elif recorded:
-        show(f"Recorded {version[:8]} ({count} features) in {visible(store.display())}.")
+        show(f"Recorded {version[:8]} ({count} features) in {visible(store.display())}.{named}")
     else:
-        show(f"{version[:8]} is already the newest in {visible(store.display())}.")
+        show(f"{version[:8]} is already the newest in {visible(store.display())}.{named}")
     return 0
 
 
 def history(*, project: Project = _HERE, format: Format = "plain") -> int:
-    """List the recorded graphs, newest first; times are UTC.
+    """List the recorded graphs, newest first, with their tags; times are UTC.
 
     Example: metaxy graph history --store meta.duckdb --format json
 
@@ -48,13 +62,14 @@ def history(*, project: Project = _HERE, format: Format = "plain") -> int:
     rows = [
         {
             "version": one.version if format == "json" else one.version[:8],
+            "tags": list(one.tags),
             "recorded_at": one.recorded_at.isoformat(timespec="seconds"),
             "features": one.features,
             "project": one.project,
         }
         for one in recorded
     ]
-    columns = ("version", "recorded_at", "features", "project")
+    columns = ("version", "tags", "recorded_at", "features", "project")
     show_rows(columns, rows, format, "No graph is recorded; `metaxy push` records one.")
     return 0
 

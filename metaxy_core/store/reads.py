@@ -184,10 +184,29 @@ class ReadStore(BaseStore):
         return snapshots.history(self.backend, self.project)
 
     def load_snapshot(self, version: str = "latest") -> GraphSnapshot:
-        """Load a recorded graph of the project: `"latest"`, or the beginning of its version.
+        """Load a recorded graph of the project: `"latest"`, a tag, or the start of its version.
 
         Raises:
             SystemDataNotFoundError: no such snapshot.
         """
         self._readable()
         return snapshots.load(self.backend, version, self.project)
+
+    def load_sources(self, version: str = "latest") -> dict[FeatureKey, str]:
+        """The code of the features that was recorded with a graph, as `metaxy graph check` sees it.
+
+        Raises:
+            SystemDataNotFoundError: no such snapshot.
+        """
+        self._readable()
+        return snapshots.load_sources(self.backend, version, self.project)
+
+    def other_projects(self) -> dict[str, GraphSnapshot]:
+        """The newest recorded graph of every other project, here or in a fallback store."""
+        self._readable()
+        found: dict[str, GraphSnapshot] = {}
+        for store in fallback.chain(self):
+            for project in {one.project for one in snapshots.history(store.backend)}:
+                if project != self.project and project not in found:
+                    found[project] = snapshots.load(store.backend, "latest", project)
+        return dict(sorted(found.items()))

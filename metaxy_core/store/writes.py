@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from metaxy_core.drift import sources
 from metaxy_core.errors import (
     NotStoredError,
     StoreUnavailableError,
@@ -193,7 +194,22 @@ class WriteStore(ReadStore):
             self._check_project(self._plan(key))
         self.backend.drop(key.to_table())
 
-    def push(self) -> bool:
-        """Record the graph as the project's newest; False where it already is."""
+    def push(self, tag: str | None = None, *, move_tag: bool = False) -> bool:
+        """Record the graph, and the code of its features, as the project's newest.
+
+        False where both are the newest already. The code is that of the functions known by
+        `implements`; `metaxy graph check` compares with it.
+
+        Args:
+            tag: a name for the graph, for `load_snapshot` and diffs.
+            move_tag: take the name from another graph that has it.
+
+        Raises:
+            TagError: the tag is no name, or another graph has it.
+        """
         self._writable()
-        return snapshots.push(self.backend, GraphSnapshot.of(self.graph), self.project)
+        graph = self.graph
+        code, _ = sources(graph)
+        return snapshots.push(
+            self.backend, GraphSnapshot.of(graph), self.project, code, tag, move_tag=move_tag
+        )
