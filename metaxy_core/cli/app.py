@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from metaxy_core.cli import features, graph, metadata, snapshots, status
+from metaxy_core.cli import checks, features, graph, metadata, snapshots, status
 from metaxy_core.cli.output import tell
 from metaxy_core.errors import MetaxyError
 
@@ -33,6 +33,7 @@ app.command(snapshots.push, name="push")
 app.command(status.status, name="status")
 graphs.command(graph.render, name="render")
 graphs.command(graph.diff, name="diff")
+graphs.command(checks.check, name="check")
 graphs.command(snapshots.push, name="push")
 graphs.command(snapshots.history, name="history")
 graphs.command(snapshots.snapshot, name="snapshot")

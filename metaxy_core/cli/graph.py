@@ -10,11 +10,10 @@ from cyclopts import Parameter
 
 from metaxy_core.cli.output import is_colourful, show, width
 from metaxy_core.cli.project import Project
-from metaxy_core.errors import ConfigError
+from metaxy_core.cli.reference import named
 
 if TYPE_CHECKING:
     from metaxy_core.diff import GraphView
-    from metaxy_core.graph import Graph
 
 Picture = Literal["terminal", "mermaid", "svg", "markdown", "json"]
 _HERE = Project()
@@ -66,8 +65,8 @@ def diff(
     Exit codes: 0 they are the same, 2 they differ, 1 a mistake.
 
     Args:
-        before: `latest` (recorded in the store), `code`, the start of a recorded version, or a
-            file that `metaxy graph snapshot` wrote.
+        before: `latest` (recorded in the store), a tag, the start of a recorded version, `code`,
+            `git:REF`, or a file that `metaxy graph snapshot` wrote.
         after: The same.
         format: How to draw it.
         all: Show the features that did not change, too.
@@ -76,28 +75,10 @@ def diff(
     from metaxy_core.diff import GraphView, focus
     from metaxy_core.diff import diff as compare
 
-    found = compare(_graph(before, project), _graph(after, project))
+    found = compare(named(before, project).graph, named(after, project).graph)
     view = GraphView.of(found)
     show(_drawn(view if all else focus(view), format, output), output)
     return 0 if found.is_empty else 2
-
-
-def _graph(reference: str, project: Project) -> Graph:
-    from metaxy_core.graph import GraphSnapshot
-
-    if reference == "code":
-        return project.graph()
-    path = Path(reference)
-    if path.suffix == ".json" or path.is_file():
-        try:
-            return GraphSnapshot.from_json(path.read_text(encoding="utf-8")).graph
-        except OSError as error:
-            raise ConfigError(f"Cannot read the snapshot {path}: {error.strerror}.") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"The file {path} is not a snapshot: {error}") from error
-    store = project.metadata_store()
-    with store.open("r"):
-        return store.load_snapshot(reference).graph
 
 
 def _drawn(view: GraphView, format: Picture, output: Path | None) -> str:
