@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from pydantic import JsonValue
+
 from metaxy_core.diff.view import GraphView
 
 FORMAT = 1
@@ -28,13 +30,18 @@ def render(view: GraphView) -> str:
     >>> json.loads(render(GraphView.of(Graph())))["kind"]
     'graph'
     """
-    shown = {
-        "format": FORMAT,
-        "kind": "diff" if view.is_diff else "graph",
-        "counts": {status.value: count for status, count in view.counts.items()},
-        **asdict(view),
-    }
-    text = json.dumps(shown, indent=2)
+    text = json.dumps(shown(view), indent=2)
     for char in "<>&":
         text = text.replace(char, f"\\u{ord(char):04x}")
     return text
+
+
+def shown(view: GraphView) -> dict[str, JsonValue]:
+    """What is written of a view, as plain values."""
+    plain = json.loads(json.dumps(asdict(view)))
+    return {
+        "format": FORMAT,
+        "kind": "diff" if view.is_diff else "graph",
+        "counts": {status.value: count for status, count in view.counts.items()},
+        **plain,
+    }
