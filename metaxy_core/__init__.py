@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from metaxy_core.diff import diff as diff_graphs
     from metaxy_core.diff import impact as impact_of
     from metaxy_core.drift import implements
+    from metaxy_core.external import use_lock
     from metaxy_core.render.markdown import render as render_markdown
     from metaxy_core.render.mermaid import render as render_mermaid
     from metaxy_core.render.svg import data_uri as svg_data_uri
@@ -125,6 +126,7 @@ __all__ = [
     "render_mermaid",
     "svg_data_uri",
     "use_graph",
+    "use_lock",
 ]
 
 _AT_FIRST_USE = {
@@ -149,6 +151,7 @@ _AT_FIRST_USE = {
     "SQLiteMetadataStore": "metaxy_core.store.stores",
     "Severity": "metaxy_core.diff",
     "implements": "metaxy_core.drift",
+    "use_lock": "metaxy_core.external",
     "neighbourhood": "metaxy_core.diff",
 }
 

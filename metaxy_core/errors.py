@@ -10,6 +10,7 @@ MetaxyError
 │   ├── UnknownFieldError
 │   ├── CycleError
 │   └── EdgeError                       an edge whose id columns do not fit
+├── ExternalFeatureError                another project's feature is not there, or not as locked
 ├── FilterError                         a filter text that is not in the language
 ├── StoreError
 │   ├── StoreNotOpenError
@@ -86,6 +87,10 @@ class CycleError(DefinitionError):
 
 class EdgeError(DefinitionError):
     """An edge whose id columns do not fit the feature or its other edges."""
+
+
+class ExternalFeatureError(MetaxyError):
+    """A feature of another project cannot be locked, or is not what was locked."""
 
 
 class FilterError(MetaxyError, ValueError):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from metaxy_core.cli import checks, features, graph, metadata, snapshots, status
+from metaxy_core.cli import checks, features, graph, locks, metadata, snapshots, status
 from metaxy_core.cli.output import tell
 from metaxy_core.errors import MetaxyError
 
@@ -31,6 +31,7 @@ app.command(lists)
 app.command(upkeep)
 app.command(snapshots.push, name="push")
 app.command(status.status, name="status")
+app.command(locks.lock, name="lock")
 graphs.command(graph.render, name="render")
 graphs.command(graph.diff, name="diff")
 graphs.command(checks.check, name="check")

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Literal
 
+from metaxy_core.cli.locks import lock_file
 from metaxy_core.cli.output import Format, is_colourful, show
 from metaxy_core.cli.project import Project
 from metaxy_core.cli.reference import Named, named
 from metaxy_core.render.text import visible
 
 if TYPE_CHECKING:
+    from metaxy_core.external import Mismatch
     from metaxy_core.keys import FeatureKey
 
 _HERE = Project()
 _COLOURS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
 
 
-def check(*, since: str = "latest", project: Project = _HERE, format: Format = "plain") -> int:
+def check(
+    *,
+    since: str = "latest",
+    external_versions: Literal["warn", "error"] = "warn",
+    project: Project = _HERE,
+    format: Format = "plain",
+) -> int:
     """Warn of features whose code changed though none of their code versions did.
 
     The code of a feature is the functions that make it, with what they use of their own module;
     comments, docstrings and formatting are not. Where results stay the same, `metaxy push`
-    records the code as it is now, and nothing is said any more.
+    records the code as it is now, and nothing is said any more. Where there is a `metaxy.lock`,
+    features of other projects that have other versions by now are told, too.
 
     Example: metaxy graph check --module example_project.definitions --store meta.duckdb
 
@@ -33,12 +43,16 @@ def check(*, since: str = "latest", project: Project = _HERE, format: Format = "
 
     Args:
         since: What to compare with: `latest`, a tag, the start of a recorded version, or `git:REF`.
+        external_versions: Whether other versions of locked features are a warning or a mistake.
     """
     from metaxy_core.drift import compare
+    from metaxy_core.external import refuse_mismatches
 
     now = named("code", project)
     before = named(since, project)
     found = compare(before.graph, before.sources, now.graph, now.sources)
+    mismatches = _external(project)
+    refuse_mismatches(mismatches, external_versions)
     report: dict[str, Any] = {
         "format": 1,
         "kind": "check",
@@ -53,9 +67,21 @@ def check(*, since: str = "latest", project: Project = _HERE, format: Format = "
         ],
         "unrecorded": _keys(now, {k: "" for k in now.sources if k not in before.sources}),
         "unknown": _keys(now, {k: "" for k in now.graph if k not in {*now.sources, *now.missing}}),
+        "external": [asdict(one) for one in mismatches],
     }
     show(json.dumps(report, indent=2) if format == "json" else _told(report))
-    return 2 if found else 0
+    return 2 if found or mismatches else 0
+
+
+def _external(project: Project) -> list[Mismatch]:
+    from metaxy_core.external import Lock, compare_lock
+
+    lock = Lock.read(lock_file())
+    if not lock.features:
+        return []
+    store = project.metadata_store()
+    with store.open("r"):
+        return compare_lock(lock, store.other_projects())
 
 
 def _keys(now: Named, chosen: Mapping[FeatureKey, object]) -> list[str]:
@@ -83,6 +109,13 @@ def _told(report: Mapping[str, Any]) -> str:
         if keys := report[name]:
             more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
             lines.append(f"{why}: {', '.join(keys[:5])}{more}.")
+    lines += [
+        f"{one['feature']} of the project {one['project']} is locked at {one['locked'][:8]}; "
+        + (f"it has recorded {one['recorded'][:8]}." if one["recorded"] else "it has it no more.")
+        for one in report["external"]
+    ]
+    if report["external"]:
+        lines.append("`metaxy lock` takes over what is recorded.")
     return "\n".join(lines)
 
 

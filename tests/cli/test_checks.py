@@ -115,6 +115,7 @@ def test_check_as_json(declared):
         "unreadable": [],
         "unrecorded": [],
         "unknown": ["video"],
+        "external": [],
     }
 
 
