@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from metaxy_core.diff import Change, FeatureDiff, GraphDiff, GraphView, Severity, neighbourhood
     from metaxy_core.diff import diff as diff_graphs
     from metaxy_core.diff import impact as impact_of
-    from metaxy_core.drift import implements
+    from metaxy_core.drift import Drift, code_drift, implements
     from metaxy_core.external import use_lock
     from metaxy_core.render.markdown import render as render_markdown
     from metaxy_core.render.mermaid import render as render_mermaid
@@ -77,6 +77,7 @@ __all__ = [
     "ClickHouseMetadataStore",
     "DefinitionError",
     "DeltaMetadataStore",
+    "Drift",
     "DuckDBMetadataStore",
     "DuckLakeMetadataStore",
     "EdgePlan",
@@ -118,6 +119,7 @@ __all__ = [
     "StoreUnavailableError",
     "SystemDataNotFoundError",
     "active_graph",
+    "code_drift",
     "diff_graphs",
     "impact_of",
     "implements",
@@ -150,6 +152,8 @@ _AT_FIRST_USE = {
     "PostgresMetadataStore": "metaxy_core.store.stores",
     "SQLiteMetadataStore": "metaxy_core.store.stores",
     "Severity": "metaxy_core.diff",
+    "Drift": "metaxy_core.drift",
+    "code_drift": "metaxy_core.drift",
     "implements": "metaxy_core.drift",
     "use_lock": "metaxy_core.external",
     "neighbourhood": "metaxy_core.diff",

@@ -4,13 +4,14 @@
 matters, `compare` says which of two times it differs.
 """
 
-from metaxy_core.drift.compare import Drift, compare, sources
+from metaxy_core.drift.compare import Drift, code_drift, compare, sources
 from metaxy_core.drift.normal import Unreadable, normal_form
 from metaxy_core.drift.registry import functions, implements
 
 __all__ = [
     "Drift",
     "Unreadable",
+    "code_drift",
     "compare",
     "functions",
     "implements",

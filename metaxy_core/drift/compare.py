@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
+from typing import Any
 
 from metaxy_core.drift.normal import Unreadable, normal_form
 from metaxy_core.drift.registry import implementations, name
-from metaxy_core.graph import Graph
+from metaxy_core.graph import Graph, GraphSnapshot
 from metaxy_core.keys import FeatureKey
 
 
@@ -26,13 +27,19 @@ class Drift:
     diff: str
 
 
-def sources(graph: Graph) -> tuple[dict[FeatureKey, str], dict[FeatureKey, str]]:
+def sources(
+    graph: Graph, features: Iterable[Any] | None = None
+) -> tuple[dict[FeatureKey, str], dict[FeatureKey, str]]:
     """The normal form of every feature's code, and why some have none.
 
     Features that no function is known of are in neither.
+
+    Args:
+        features: only these; all without it.
     """
     texts, missing = {}, {}
-    for key, spec in graph.items():
+    for spec in graph.values() if features is None else map(graph.__getitem__, features):
+        key = spec.key
         known = implementations(spec)
         try:
             forms = [normal_form(one.function, one.by) for one in known]
@@ -70,6 +77,24 @@ def compare(
         names = tuple(name(one.function) for one in implementations(spec))
         drifted.append(Drift(key, names, "\n".join(lines)))
     return drifted
+
+
+def code_drift(
+    before: Graph | GraphSnapshot,
+    recorded: Mapping[FeatureKey, str],
+    graph: Graph,
+    features: Iterable[Any] | None = None,
+) -> list[Drift]:
+    """The features whose code is another now than was recorded, but none of their code versions.
+
+    Args:
+        before: the graph that was recorded.
+        recorded: the code recorded with it, see `MetadataStore.load_sources`.
+        graph: the features as they are declared now.
+        features: only these; all without it.
+    """
+    earlier = before.graph if isinstance(before, GraphSnapshot) else before
+    return compare(earlier, recorded, graph, sources(graph, features)[0])
 
 
 def _equal(one: str, other: str) -> bool:

@@ -22,6 +22,7 @@ from metaxy_core.store.incoming import Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
 from metaxy_core.store.request import Request
 from metaxy_core.system import snapshots
+from metaxy_core.system.snapshots import RecordedSnapshot
 
 FilterMap = Mapping[Any, Predicate | Sequence[Predicate]]
 
@@ -178,13 +179,16 @@ class ReadStore(BaseStore):
         rows = reading.stored(plan, reading.complete(plan, found[1]), version)
         return fingerprint(self, plan, apply(rows, listed(filters)))
 
-    def snapshots(self) -> list[snapshots.RecordedSnapshot]:
+    def snapshots(self) -> list[RecordedSnapshot]:
         """The recorded graphs of the project, oldest first."""
         self._readable()
         return snapshots.history(self.backend, self.project)
 
-    def load_snapshot(self, version: str = "latest") -> GraphSnapshot:
-        """Load a recorded graph of the project: `"latest"`, a tag, or the start of its version.
+    def load_snapshot(self, version: str | RecordedSnapshot = "latest") -> GraphSnapshot:
+        """Load a recorded graph of the project.
+
+        Args:
+            version: `"latest"`, a tag, the start of its version, or one of `snapshots()`.
 
         Raises:
             SystemDataNotFoundError: no such snapshot.
@@ -192,8 +196,11 @@ class ReadStore(BaseStore):
         self._readable()
         return snapshots.load(self.backend, version, self.project)
 
-    def load_sources(self, version: str = "latest") -> dict[FeatureKey, str]:
+    def load_sources(self, version: str | RecordedSnapshot = "latest") -> dict[FeatureKey, str]:
         """The code of the features that was recorded with a graph, as `metaxy graph check` sees it.
+
+        Args:
+            version: as for `load_snapshot`.
 
         Raises:
             SystemDataNotFoundError: no such snapshot.

@@ -111,8 +111,11 @@ def history(backend: Backend, project: str | None = None) -> list[RecordedSnapsh
     ]  # fmt: skip
 
 
-def load(backend: Backend, version: str = "latest", project: str | None = None) -> GraphSnapshot:
-    """Load a recorded graph: `"latest"`, a tag, or an unambiguous beginning of a version.
+def load(
+    backend: Backend, version: str | RecordedSnapshot = "latest", project: str | None = None
+) -> GraphSnapshot:
+    """Load a recorded graph: `"latest"`, a tag, an unambiguous beginning of a version, or a line
+    of the history.
 
     Raises:
         SystemDataNotFoundError: no such snapshot, or more than one.
@@ -121,7 +124,7 @@ def load(backend: Backend, version: str = "latest", project: str | None = None) 
 
 
 def load_sources(
-    backend: Backend, version: str = "latest", project: str | None = None
+    backend: Backend, version: str | RecordedSnapshot = "latest", project: str | None = None
 ) -> dict[FeatureKey, str]:
     """The code recorded with a graph, per feature that it is known of; named as for `load`.
 
@@ -131,9 +134,12 @@ def load_sources(
     return _read(_text(_row(backend, version, project)))
 
 
-def _row(backend: Backend, version: str, project: str | None) -> dict[str, Any]:
+def _row(backend: Backend, version: str | RecordedSnapshot, project: str | None) -> dict[str, Any]:
     rows = known = _rows(backend, project)
-    if version != "latest":
+    if isinstance(version, RecordedSnapshot):
+        rows = [row for row in known if row["metaxy_commit"] == version.commit]
+        version = version.version
+    elif version != "latest":
         tagged = {c for (_, tag), c in tags.recorded(backend, project).items() if tag == version}
         rows = [row for row in known if row["metaxy_commit"] in tagged] or [
             row for row in known if row["version"].startswith(version)
