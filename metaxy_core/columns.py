@@ -29,6 +29,9 @@ WRITE_ID: Final = "metaxy_write_id"
 OPEN: Final = "metaxy_open"
 """True for rows of a 1:N set that no plain write has closed yet; they count for nothing."""
 
+MADE_FROM: Final = "metaxy_made_from"
+"""What a unit that failed was to be made from: its fields' expected provenance, joined."""
+
 STALE_FIELDS: Final = "metaxy_stale_fields"
 STATUS: Final = "metaxy_status"
 

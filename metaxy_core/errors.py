@@ -12,6 +12,7 @@ MetaxyError
 │   └── EdgeError                       an edge whose id columns do not fit
 ├── ExternalFeatureError                another project's feature is not there, or not as locked
 ├── FilterError                         a filter text that is not in the language
+├── PlanError                           a file that is no plan, or a plan for another graph
 ├── StoreError
 │   ├── StoreNotOpenError
 │   ├── StoreUnavailableError           the database cannot be opened: see `reason`
@@ -95,6 +96,10 @@ class ExternalFeatureError(MetaxyError):
 
 class FilterError(MetaxyError, ValueError):
     """A filter text outside the small filter language, or over unknown columns."""
+
+
+class PlanError(MetaxyError, ValueError):
+    """A plan that cannot be read, or that does not fit what it is applied to."""
 
 
 class StoreError(MetaxyError):

@@ -14,11 +14,12 @@ from typing import Any
 
 import duckdb
 import ibis
+import ibis.expr.operations as ops
 import pyarrow as pa
 import tenacity
 
 from metaxy_core.backends.base import Capability, Gap, Mode, never
-from metaxy_core.backends.sql import SqlBackend, to_arrow
+from metaxy_core.backends.sql import HELD, SqlBackend, to_arrow
 from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, builtin, join_sorted_text
@@ -145,6 +146,10 @@ class DuckDBBackend(SqlBackend):
                 "WHERE NOT internal AND database_name <> 'temp' ORDER BY ALL"
             )
         )
+
+    def place(self, table: str) -> ops.Namespace:
+        """See `SqlBackend.place`."""
+        return ops.Namespace() if HELD in table else ops.Namespace(database="main")
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""

@@ -12,7 +12,17 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from metaxy_core.cli import checks, features, graph, locks, metadata, snapshots, status
+from metaxy_core.cli import (
+    checks,
+    failures,
+    features,
+    graph,
+    locks,
+    metadata,
+    plan,
+    snapshots,
+    status,
+)
 from metaxy_core.cli.output import tell
 from metaxy_core.errors import MetaxyError
 
@@ -26,12 +36,19 @@ app = App(
 graphs = App(name="graph", help="Draw the graph, compare it, see its history.")
 lists = App(name="list", help="List what there is.")
 upkeep = App(name="metadata", help="Keep stored rows in order: copy, compact, verify, replay.")
+failed = App(name="failures", help="Samples that failed: list, retry, clear.")
 app.command(graphs)
 app.command(lists)
 app.command(upkeep)
 app.command(snapshots.push, name="push")
 app.command(status.status, name="status")
 app.command(locks.lock, name="lock")
+app.command(plan.plan, name="plan")
+app.command(plan.explain, name="explain")
+app.command(failed)
+failed.command(failures.listed, name="list")
+failed.command(failures.retry, name="retry")
+failed.command(failures.clear, name="clear")
 graphs.command(graph.render, name="render")
 graphs.command(graph.diff, name="diff")
 graphs.command(checks.check, name="check")

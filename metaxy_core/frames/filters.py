@@ -68,6 +68,24 @@ def fits(predicate: Predicate, schema: Mapping[str, nw.dtypes.DType]) -> bool:
     return True
 
 
+def columns_of(text: str) -> frozenset[str]:
+    """The columns that a filter text asks for.
+
+    Raises:
+        FilterError: the text is not in the language.
+
+    >>> sorted(columns_of("height > 720 AND site = 'a'"))
+    ['height', 'site']
+    """
+    import sqlglot
+    from sqlglot import exp
+
+    _parse(text)
+    return frozenset(
+        column.name for column in sqlglot.parse_one(text, read="duckdb").find_all(exp.Column)
+    )
+
+
 def apply(frame: LazyFrame, predicates: Sequence[Predicate]) -> LazyFrame:
     """Keep the rows for which every predicate holds.
 

@@ -63,9 +63,18 @@ class LazyIncrement(IncrementSpellings):
     @cached_property
     def counts(self) -> Mapping[str, int]:
         """Units per status: new, stale, orphaned, waiting; counted once."""
+        names = ("new", "stale", "orphaned", "waiting")
+        return {name: self._labelled.get(name, 0) for name in names}
+
+    @cached_property
+    def _labelled(self) -> Mapping[str, int]:
         found = self.labels.group_by(STATUS).agg(nw.len().alias("n")).collect("polars")
-        counted = dict(zip(found[STATUS].to_list(), found["n"].to_list(), strict=True))
-        return {name: counted.get(name, 0) for name in ("new", "stale", "orphaned", "waiting")}
+        return dict(zip(found[STATUS].to_list(), found["n"].to_list(), strict=True))
+
+    @property
+    def failed(self) -> int:
+        """Units that failed and are not offered now; see `MetadataStore.record_failures`."""
+        return self._labelled.get("failed", 0)
 
     @property
     def waiting(self) -> int:
@@ -88,6 +97,10 @@ class LazyIncrement(IncrementSpellings):
         """
         return self._inputs(parent)
 
+    def release(self) -> None:
+        """Let go of what is held in the engine; counts that were asked for stay."""
+        self._engine.release(self.labels)
+
     def collect(self) -> Increment:
         """The same as frames in memory, over Polars."""
         todo, orphaned = self._make_todo(), self._make_orphaned()
@@ -97,6 +110,7 @@ class LazyIncrement(IncrementSpellings):
             done.filter(nw.col(STATUS) == "stale").drop(STATUS),
             self._presented.orphaned(orphaned.collect("polars").lazy()).collect(),
             self.counts,
+            self.failed,
             self._inputs,
         )
         for held in (todo, orphaned):
@@ -110,12 +124,14 @@ class Increment(IncrementSpellings):
 
     Attributes:
         counts: units per status: new, stale, orphaned, waiting.
+        failed: units that failed and are not offered now.
     """
 
     new: DataFrame
     stale: DataFrame
     orphaned: DataFrame
     counts: Mapping[str, int]
+    failed: int
     _inputs: Callable[[Any], LazyFrame]
 
     @property

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
 from metaxy_core.aliases import spelled_read
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import EngineName
 from metaxy_core.frames.filters import Predicate, apply
 from metaxy_core.graph import GraphSnapshot
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import (
+    explaining,
+    failing,
     fallback,
+    planning,
     reading,
     resolving,
 )
@@ -20,9 +23,12 @@ from metaxy_core.store.base import BaseStore, check_engine, listed
 from metaxy_core.store.fingerprint import Fingerprint, fingerprint
 from metaxy_core.store.incoming import Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
-from metaxy_core.store.request import Request
+from metaxy_core.store.recorded import Recorded
+from metaxy_core.store.request import Request, units_of
 from metaxy_core.system import snapshots
 from metaxy_core.system.snapshots import RecordedSnapshot
+from metaxy_core.work import WorkPlan
+from metaxy_core.work.explanation import Explanation
 
 FilterMap = Mapping[Any, Predicate | Sequence[Predicate]]
 
@@ -40,6 +46,7 @@ class ReadStore(BaseStore):
         global_filters: Sequence[Predicate] = ...,
         staleness_predicates: Sequence[Predicate] = ...,
         skip_comparison: bool = ...,
+        units: Rows | None = ...,
         versioning_engine: EngineName | None = ...,
         lazy: Literal[True],
     ) -> LazyIncrement: ...
@@ -53,6 +60,7 @@ class ReadStore(BaseStore):
         global_filters: Sequence[Predicate] = ...,
         staleness_predicates: Sequence[Predicate] = ...,
         skip_comparison: bool = ...,
+        units: Rows | None = ...,
         versioning_engine: EngineName | None = ...,
         lazy: Literal[False] = ...,
     ) -> Increment: ...
@@ -66,6 +74,7 @@ class ReadStore(BaseStore):
         global_filters: Sequence[Predicate] = (),
         staleness_predicates: Sequence[Predicate] = (),
         skip_comparison: bool = False,
+        units: Rows | None = None,
         versioning_engine: EngineName | None = None,
         lazy: bool = False,
     ) -> Increment | LazyIncrement:
@@ -80,7 +89,8 @@ class ReadStore(BaseStore):
                 names. They choose whole units on both sides; what is outside has no status.
             global_filters: predicates for every parent that has their columns.
             staleness_predicates: a unit with a stored row for which one holds is stale.
-            skip_comparison: everything expected is new.
+            skip_comparison: everything expected is new, also what failed before.
+            units: only these have a status; a frame with their id columns, such as a plan's.
             versioning_engine: overrides the store's.
             lazy: give lazy frames, valid while the store is open.
 
@@ -99,9 +109,66 @@ class ReadStore(BaseStore):
             tuple(staleness_predicates),
             skip_comparison,
             check_engine(versioning_engine or self.versioning_engine),
+            units_of(self._plan(feature), units),
         )
         increment = resolving.resolve(self, request)
         return increment if lazy else increment.collect()
+
+    def plan(
+        self,
+        features: Sequence[Any] | None = None,
+        *,
+        samples: Mapping[Any, Rows] | None = None,
+        max_samples: int | None = None,
+        max_cost: float | None = None,
+        with_units: bool = False,
+    ) -> WorkPlan:
+        """What each feature has to do now, and once the features above it have run.
+
+        Nothing is run or written. The expected provenance of what has not run yet stands for its
+        data, so the numbers are exact unless data versions are overridden then; `inexact` and
+        `unknown` of a `PlannedFeature` say where they cannot be.
+
+        Args:
+            features: those to plan; all without any. Features above them are taken to run whole.
+            samples: the expected samples of roots, as for `resolve_update`. A root without any is
+                taken to list again what is stored, so that changes of its code are seen below.
+            max_samples: let in no more units than this, in the order of the features.
+            max_cost: let in no more than what costs this (`cost_per_sample` in a feature's
+                metadata, or the money of recorded runs); features without a price are let in.
+            with_units: name each planned unit, so that the plan can be applied exactly:
+                `resolve_update(feature, units=plan.of(feature).frame())`.
+
+        Raises:
+            PlanError: samples of a feature that is no root, or a negative limit.
+        """
+        self._readable()
+        graph = self.graph
+        asked = planning.Asked(
+            list(graph) if features is None else [self._plan(one).key for one in features],
+            {FeatureKey.of(key): rows for key, rows in (samples or {}).items()},
+            max_samples,
+            max_cost,
+            with_units,
+        )
+        planning.check(asked, graph)
+        return planning.plan(self, asked)
+
+    def explain(
+        self, feature: Any, sample: Mapping[str, Any], *, samples: Rows | None = None
+    ) -> Explanation:
+        """Why one sample is new, stale or orphaned: the tree of causes, with times and runs.
+
+        Args:
+            sample: the unit's ids; for 1:N those of the parent.
+            samples: the expected samples of a root; without them it is said what is stored.
+
+        Raises:
+            MetadataSchemaError: an id is missing.
+            FeatureNotFoundError: a required parent is in no store of the chain.
+        """
+        self._readable()
+        return explaining.explain(self, self._plan(feature), sample, samples, Recorded(self))
 
     @spelled_read
     def read(
@@ -149,6 +216,16 @@ class ReadStore(BaseStore):
         )
         found = where.backend.dialect.presentable(apply(rows, listed(filters)))
         return reading.shown(plan, found, columns)
+
+    def failures(self, feature: Any, filters: Predicate | Sequence[Predicate] = ()) -> DataFrame:
+        """Units of a feature that failed and have not succeeded since, over Polars.
+
+        Columns: the unit's id columns, `metaxy_error` (its class), `metaxy_message`,
+        `metaxy_attempt`, `metaxy_run`, `metaxy_failed_at`, `metaxy_retry_at` and
+        `metaxy_quarantined`.
+        """
+        self._readable()
+        return failing.standing(self, self._plan(feature), listed(filters))
 
     def has_feature(self, feature: Any, *, allow_fallback: bool = False) -> bool:
         """Whether the store has a table of the feature."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import narwhals as nw
 
+from metaxy_core.backends.base import to_polars
 from metaxy_core.columns import is_system, provenance_of
-from metaxy_core.errors import FilterError
+from metaxy_core.errors import FilterError, MetadataSchemaError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import EngineName
 from metaxy_core.frames.filters import Predicate, fits
@@ -27,12 +28,13 @@ class Request:
     """What a resolve is asked; see `MetadataStore.resolve_update`."""
 
     plan: FeaturePlan
-    samples: Rows | None
-    filters: Filters
-    global_filters: Sequence[Predicate]
-    stale_if: Sequence[Predicate]
-    skip_comparison: bool
-    engine: EngineName
+    samples: Rows | None = None
+    filters: Filters = field(default_factory=dict)
+    global_filters: Sequence[Predicate] = ()
+    stale_if: Sequence[Predicate] = ()
+    skip_comparison: bool = False
+    engine: EngineName = "auto"
+    units: DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,22 @@ class Write:
     partial: bool = False
     empty_parents: Rows | None = None
     on_duplicate: OnDuplicate = "error"
+
+
+def units_of(plan: FeaturePlan, units: Rows | None) -> DataFrame | None:
+    """The units that a request is limited to, once each.
+
+    Raises:
+        MetadataSchemaError: an id column is missing.
+    """
+    if units is None:
+        return None
+    frame = to_polars(units)
+    if missing := sorted(set(plan.unit) - set(frame.collect_schema().names())):
+        raise MetadataSchemaError(
+            str(plan.key), f"the units given have no column {', '.join(missing)}."
+        )
+    return frame.select(*plan.unit).unique(list(plan.unit)).collect()
 
 
 def compiled_key(store: BaseStore, request: Request) -> Hashable | None:

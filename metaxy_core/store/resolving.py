@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ from metaxy_core.columns import provenance_of
 from metaxy_core.errors import MetadataSchemaError, UnknownParentError
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.engine import Engine
+from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store.incoming import accept, are_read_back, check_values
 from metaxy_core.store.increment import LazyIncrement
@@ -28,7 +31,15 @@ from metaxy_core.store.tables import (
     own_table,
     parent_tables,
 )
-from metaxy_core.versioning import Comparison, compare, expected_units, sampled_units, stored_units
+from metaxy_core.system import failures
+from metaxy_core.versioning import (
+    Comparison,
+    compare,
+    expected_units,
+    hold_back,
+    sampled_units,
+    stored_units,
+)
 
 if TYPE_CHECKING:
     from metaxy_core.store.base import BaseStore
@@ -68,15 +79,18 @@ def resolve(store: BaseStore, request: Request) -> LazyIncrement:
     def own_units(asked: Comparison) -> LazyFrame:
         return stored_units(plan, stored_with_marks(plan, own(), version), asked)
 
+    limits = Limits.of(store, request, engine)
+
     def labelled() -> LazyFrame:
         rows = parents()
         filters = filters_by_feature(request, rows)
         asked = Comparison(request.stale_if, filters, request.skip_comparison)
         nothing = engine.bring(empty_table(store, plan))
         expected = expected_units(plan, rows, nothing, store.scheme, engine.dialect)
-        return compare(plan, expected, own_units(asked), asked, rows, engine.dialect)
+        own = own_units(asked)
+        return limits.on(compare(plan, expected, own, asked, rows, engine.dialect))
 
-    labels = engine.hold(labelled, key and ("labels", key))
+    labels = engine.hold(labelled, key and ("labels", key, limits.key), limits.uses)
     return LazyIncrement(
         labels,
         lambda: engine.hold(
@@ -89,6 +103,51 @@ def resolve(store: BaseStore, request: Request) -> LazyIncrement:
         Presented(plan),
         engine,
     )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Units that are left out of a comparison, or that it is limited to, in the engine.
+
+    Attributes:
+        failed: units that failed and are not to be tried now.
+        units: the only units that have a status.
+    """
+
+    plan: FeaturePlan
+    failed: LazyFrame | None
+    units: LazyFrame | None
+    in_memory: bool
+
+    @classmethod
+    def of(cls, store: BaseStore, request: Request, engine: Engine) -> Limits:
+        """What a request says, and what the store knows of failures."""
+        plan = request.plan
+        failed = None if request.skip_comparison else failures.held_back(store.backend, plan)
+        units = None if request.units is None else request.units.select(*plan.unit).lazy()
+        return cls(
+            plan,
+            None if failed is None else engine.bring(failed),
+            None if units is None else engine.bring(units),
+            engine.dialect.name == "polars",
+        )
+
+    def on(self, labels: LazyFrame) -> LazyFrame:
+        """The labels within the limits."""
+        if self.units is not None:
+            labels = labels.join(self.units, on=list(self.plan.unit), how="semi")
+        return labels if self.failed is None else hold_back(self.plan, labels, self.failed)
+
+    @property
+    def uses(self) -> list[LazyFrame]:
+        """The frames that a compiled comparison refers to."""
+        return [] if self.in_memory else [f for f in (self.failed, self.units) if f is not None]
+
+    @property
+    def key(self) -> Hashable:
+        """What the compiled comparison depends on."""
+        frames = (self.failed, self.units)
+        return tuple(f if f is None else tuple(f.collect_schema().items()) for f in frames)
 
 
 def _resolve_samples(store: BaseStore, request: Request, engine: Engine) -> LazyIncrement:
@@ -123,12 +182,14 @@ def _resolve_samples(store: BaseStore, request: Request, engine: Engine) -> Lazy
     def own_units(asked: Comparison) -> LazyFrame:
         return stored_units(plan, stored_with_marks(plan, own(), version), asked)
 
+    limits = Limits.of(store, request, engine)
+
     def labelled() -> LazyFrame:
         expected = sampled_units(plan, given, wanted, store.scheme, engine.dialect)
-        return compare(plan, expected, own_units(asked), asked, {}, engine.dialect)
+        return limits.on(compare(plan, expected, own_units(asked), asked, {}, engine.dialect))
 
     uses = [] if engine.dialect.name == "polars" else [given]
-    labels = engine.hold(labelled, key and ("labels", key), uses)
+    labels = engine.hold(labelled, key and ("labels", key, limits.key), [*uses, *limits.uses])
 
     def no_inputs(parent: Any) -> LazyFrame:
         raise UnknownParentError(

@@ -17,6 +17,7 @@ from metaxy_core.graph import GraphSnapshot
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import (
     deletion,
+    failing,
     spool,
     writing,
 )
@@ -24,7 +25,8 @@ from metaxy_core.store.base import listed
 from metaxy_core.store.incoming import OnDuplicate, Rows
 from metaxy_core.store.reads import ReadStore
 from metaxy_core.store.request import Write
-from metaxy_core.system import snapshots
+from metaxy_core.system import failures, runs, snapshots
+from metaxy_core.system.failures import DEFAULT_POLICY, RetryPolicy
 
 
 class WriteStore(ReadStore):
@@ -193,6 +195,78 @@ class WriteStore(ReadStore):
         if key in self.graph:
             self._check_project(self._plan(key))
         self.backend.drop(key.to_table())
+
+    def record_failures(
+        self,
+        feature: Any,
+        rows: Rows,
+        errors: failing.Failure | Sequence[failing.Failure],
+        *,
+        policy: RetryPolicy = DEFAULT_POLICY,
+        materialization_id: str | None = None,
+    ) -> int:
+        """Note that units of a feature failed; they are not offered until the policy says so.
+
+        They are offered again at once when their inputs or code change. Returns how many are
+        quarantined by that: offered no more for the same inputs and code.
+
+        Args:
+            rows: rows of the increment: the unit's id columns and `metaxy_provenance_by_field`.
+            errors: an exception or a text for all of them, or one for each row.
+            policy: how often and when they are tried again.
+            materialization_id: the run; overrides the store's.
+
+        Raises:
+            MetadataSchemaError: the rows do not fit the feature.
+            CrossProjectWriteError: the feature belongs to another project.
+        """
+        self._writable()
+        plan = self._plan(feature)
+        self._check_project(plan)
+        run = materialization_id or self.materialization_id
+        return failing.record(self, plan, rows, errors, policy, run)
+
+    def retry_failures(
+        self,
+        feature: Any,
+        filters: Predicate | Sequence[Predicate] = (),
+        *,
+        units: Rows | None = None,
+    ) -> int:
+        """Offer failed units again, from their first attempt on; all, or those chosen. How many."""
+        self._writable()
+        plan = self._plan(feature)
+        self._check_project(plan)
+        found = failing.chosen(self, plan, listed(filters), units)
+        return failures.release(self.backend, plan, found)
+
+    def clear_failures(
+        self,
+        feature: Any,
+        filters: Predicate | Sequence[Predicate] = (),
+        *,
+        units: Rows | None = None,
+    ) -> int:
+        """Forget the failures of units; all, or those chosen. How many."""
+        self._writable()
+        plan = self._plan(feature)
+        self._check_project(plan)
+        found = failing.chosen(self, plan, listed(filters), units)
+        return failures.clear(self.backend, plan, found)
+
+    def record_run(
+        self,
+        feature: Any,
+        units: int,
+        seconds: float,
+        *,
+        money: float | None = None,
+        materialization_id: str | None = None,
+    ) -> None:
+        """Note what computing units of a feature took: what plans are estimated from."""
+        self._writable()
+        run = materialization_id or self.materialization_id
+        runs.record(self.backend, self._plan(feature).key, units, seconds, money, run)
 
     def push(self, tag: str | None = None, *, move_tag: bool = False) -> bool:
         """Record the graph, and the code of its features, as the project's newest.

@@ -27,6 +27,10 @@ Sources = Mapping[FeatureKey, str]
 """Per feature, the normal form of its code."""
 
 
+# The code is long, and asked for of one graph at a time.
+_COLUMNS = ("version", "definition", "project", "recorded_at", "features", "graph", "metaxy_commit")
+
+
 @dataclass(frozen=True)
 class RecordedSnapshot:
     """One line of the history of graphs.
@@ -69,8 +73,9 @@ def push(
     """
     newest = next(reversed(_rows(backend, project)), None)
     definition = sha256(snapshot.definition)
-    code = _code(snapshot.graph, sources or {}, newest)
-    is_new = newest is None or newest["definition"] != definition or _text(newest) != code
+    known = _sources(backend, newest)
+    code = _code(snapshot.graph, sources or {}, known, newest)
+    is_new = newest is None or newest["definition"] != definition or known != code
     if tag is not None:
         here = None if newest is None or is_new else newest["metaxy_commit"]
         tags.check(backend, project, tag, here, move=move_tag)
@@ -81,7 +86,7 @@ def push(
         "recorded_at": datetime.now(UTC),
         "features": len(snapshot.graph),
         "graph": snapshot.to_json(),
-        "sources": code,
+        "sources": canonical_json({str(key): text for key, text in code.items()}),
     }
 
     def record(numbers: Sequence[int]) -> None:
@@ -131,7 +136,7 @@ def load_sources(
     Raises:
         SystemDataNotFoundError: no such snapshot, or more than one.
     """
-    return _read(_text(_row(backend, version, project)))
+    return _sources(backend, _row(backend, version, project))
 
 
 def _row(backend: Backend, version: str | RecordedSnapshot, project: str | None) -> dict[str, Any]:
@@ -160,29 +165,32 @@ def _told(backend: Backend, rows: Sequence[Mapping[str, Any]], project: str | No
     return f"{said} Tags: {', '.join(named)}." if named else said
 
 
-def _code(graph: Graph, sources: Sources, newest: Mapping[str, Any] | None) -> str:
+def _code(
+    graph: Graph, given: Sources, known: Sources, newest: Mapping[str, Any] | None
+) -> dict[FeatureKey, str]:
     """What to record of the features' code: given now, or known and still of these versions."""
-    kept = _read(_text(newest)) if newest else {}
-    if forgotten := [key for key in kept if key in graph and key not in sources]:
-        assert newest is not None  # else nothing is kept
-        before = GraphSnapshot.from_json(newest["graph"]).graph
-        kept = {
-            key: kept[key]
-            for key in forgotten
-            if before.versions[key].code == graph.versions[key].code
-        }
-    else:
-        kept = {}
-    return canonical_json({str(key): text for key, text in {**kept, **sources}.items()})
+    forgotten = [key for key in known if key in graph and key not in given]
+    if newest is None or not forgotten:
+        return dict(given)
+    before = GraphSnapshot.from_json(newest["graph"]).graph.versions
+    same = [key for key in forgotten if before[key].code == graph.versions[key].code]
+    return {**{key: known[key] for key in same}, **given}
 
 
-def _text(row: Mapping[str, Any]) -> str:
-    # Graphs recorded before code was, have none.
-    return row.get("sources") or "{}"
+def _sources(backend: Backend, row: Mapping[str, Any] | None) -> dict[FeatureKey, str]:
+    """The code recorded in a row; none in a row that is older than that."""
+    table = backend.scan(SNAPSHOTS)
+    if row is None or table is None or "sources" not in table.collect_schema():
+        return {}
+    chosen = table.filter(nw.col("metaxy_commit") == row["metaxy_commit"]).select("sources")
+    text = chosen.collect("polars")["sources"][0]
+    return {FeatureKey.of(key): source for key, source in json.loads(text or "{}").items()}
 
 
-def _read(text: str) -> dict[FeatureKey, str]:
-    return {FeatureKey.of(key): source for key, source in json.loads(text).items()}
+def graphs(backend: Backend, project: str | None = None) -> list[Graph]:
+    """The recorded graphs themselves, newest first, each version once."""
+    texts = {row["version"]: row["graph"] for row in _rows(backend, project)}
+    return [GraphSnapshot.from_json(text).graph for text in reversed(texts.values())]
 
 
 def _rows(backend: Backend, project: str | None) -> list[dict[str, Any]]:
@@ -191,5 +199,6 @@ def _rows(backend: Backend, project: str | None) -> list[dict[str, Any]]:
         return []
     if project is not None:
         table = table.filter(nw.col("project") == project)
-    rows: list[dict[str, Any]] = table.sort("metaxy_commit").collect("polars").rows(named=True)
+    table = table.select(*_COLUMNS).sort("metaxy_commit")
+    rows: list[dict[str, Any]] = table.collect("polars").rows(named=True)
     return rows

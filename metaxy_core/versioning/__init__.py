@@ -1,7 +1,7 @@
 """The engine: a plan and lazy frames in, lazy frames out; the same bits on every engine."""
 
-from metaxy_core.versioning.increment import Comparison, compare, stored_units
-from metaxy_core.versioning.provenance import with_provenance
+from metaxy_core.versioning.increment import Comparison, compare, hold_back, stored_units
+from metaxy_core.versioning.provenance import made_from, with_provenance
 from metaxy_core.versioning.upstream import check_edge, edge_rows, expected_units, sampled_units
 
 __all__ = [
@@ -10,6 +10,8 @@ __all__ = [
     "compare",
     "edge_rows",
     "expected_units",
+    "hold_back",
+    "made_from",
     "sampled_units",
     "stored_units",
     "with_provenance",

@@ -12,7 +12,7 @@ from operator import and_, or_
 
 import narwhals as nw
 
-from metaxy_core.columns import STALE_FIELDS, STATUS, provenance_of
+from metaxy_core.columns import MADE_FROM, STALE_FIELDS, STATUS, provenance_of
 from metaxy_core.frames.dialect import Dialect, LazyFrame
 from metaxy_core.frames.filters import Predicate, everything, fits
 from metaxy_core.graph import FeaturePlan
@@ -27,8 +27,11 @@ from metaxy_core.versioning.names import (
     WAITING,
     stored_provenance,
 )
+from metaxy_core.versioning.provenance import made_from
 
 NEW, STALE_STATUS, ORPHANED, WAITING_STATUS = "new", "stale", "orphaned", "waiting"
+FAILED = "failed"
+"""Would be new or stale, but failed with the same inputs and code and is not to be tried now."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,18 @@ def compare(
     provenances = [provenance_of(f.key) for f in plan.fields]
     chosen = labelled.filter(~nw.col(STATUS).is_null() & nw.col(INSIDE))
     return chosen.select(*plan.unit, STATUS, STALE_FIELDS, *provenances)
+
+
+def hold_back(plan: FeaturePlan, labels: LazyFrame, failed: LazyFrame) -> LazyFrame:
+    """Label units that failed, as long as they would be made from the same again.
+
+    Columns in `failed`: the unit and `metaxy_made_from`; one row per unit.
+    """
+    todo = nw.col(STATUS).is_in([NEW, STALE_STATUS])
+    same = nw.coalesce(nw.col(MADE_FROM) == made_from(plan), nw.lit(False))
+    status = nw.when(todo & same).then(nw.lit(FAILED)).otherwise(nw.col(STATUS))
+    marked = labels.join(failed, on=list(plan.unit), how="left")
+    return marked.with_columns(status.alias(STATUS)).drop(MADE_FROM)
 
 
 def _differs(expected: str, stored: str) -> nw.Expr:

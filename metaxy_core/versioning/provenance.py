@@ -86,6 +86,11 @@ def with_total(
     return _digested(rows, {name: _joined([nw.col(c) for c in columns])}, scheme, dialect)
 
 
+def made_from(plan: FeaturePlan) -> nw.Expr:
+    """What a unit is made from as one text, out of its expected provenance by field."""
+    return _joined([nw.col(provenance_of(field.key)) for field in plan.fields])
+
+
 def _joined(texts: Sequence[nw.Expr]) -> nw.Expr:
     return nw.concat_str(*texts, separator=SEPARATOR)
 
