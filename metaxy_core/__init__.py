@@ -22,6 +22,7 @@ from metaxy_core.errors import (
     HashSchemeMismatchError,
     MetadataSchemaError,
     MetaxyError,
+    PlanError,
     StoreUnavailableError,
     SystemDataNotFoundError,
 )
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
         PostgresMetadataStore,
         SQLiteMetadataStore,
     )
+    from metaxy_core.system.failures import RetryPolicy
+    from metaxy_core.work import WorkPlan
 
 __all__ = [
     "DATA_VERSION_BY_FIELD",
@@ -112,12 +115,15 @@ __all__ = [
     "MetadataSchemaError",
     "MetadataStore",
     "MetaxyError",
+    "PlanError",
     "PostgresMetadataStore",
+    "RetryPolicy",
     "SQLiteMetadataStore",
     "Severity",
     "SpecialFieldDep",
     "StoreUnavailableError",
     "SystemDataNotFoundError",
+    "WorkPlan",
     "active_graph",
     "code_drift",
     "diff_graphs",
@@ -150,7 +156,9 @@ _AT_FIRST_USE = {
     "LazyIncrement": "metaxy_core.store",
     "MetadataStore": "metaxy_core.store",
     "PostgresMetadataStore": "metaxy_core.store.stores",
+    "RetryPolicy": "metaxy_core.system.failures",
     "SQLiteMetadataStore": "metaxy_core.store.stores",
+    "WorkPlan": "metaxy_core.work",
     "Severity": "metaxy_core.diff",
     "Drift": "metaxy_core.drift",
     "code_drift": "metaxy_core.drift",

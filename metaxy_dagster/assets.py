@@ -12,6 +12,7 @@ from metaxy_core import (
     FeatureGraph,
     FeaturePlan,
     Graph,
+    RetryPolicy,
     active_graph,
     implements,
 )
@@ -42,6 +43,8 @@ def feature_asset(
     on_empty: OnEmpty = "materialize",
     guard: GuardLevel | Guard | None = None,
     record_snapshot: bool = True,
+    sample_retries: RetryPolicy | None = None,
+    max_failed: int | None = None,
     translator: FeatureTranslator | None = None,
     translation: Translation | None = None,
     store: str = STORE_KEY,
@@ -75,6 +78,8 @@ def feature_asset(
         guard: `"breaking"` or `"any"` refuses to compute a feature whose declaration changed so,
             see `graph_guard`; or a function of context and plan that raises to refuse.
         record_snapshot: record the graph in the store after a successful run.
+        sample_retries: when units reported by `increment.fail` are offered again.
+        max_failed: fail the step, after storing what succeeded, where more units failed.
         translator: decides the asset's key, group, kinds and so on.
         store: the resource key of the `MetaxyStore`.
         io_manager_key: the resource key of the `MetaxyIOManager`.
@@ -123,6 +128,8 @@ def feature_asset(
             on_empty,
             guard_of(guard, chosen, store),
             record_snapshot,
+            sample_retries or RetryPolicy(),
+            max_failed,
         )
         options = "config_schema" not in asset_arguments
         compute = step_function(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from metaxy_core import (
     Graph,
     MetadataStore,
     StoreUnavailableError,
+    WorkPlan,
 )
 from metaxy_dagster.options import RunOptions, Status
 from metaxy_dagster.resource import MetaxyStore
@@ -65,10 +66,12 @@ class Progress:
     Attributes:
         batched: whether it was used at all.
         finished: units of batches that the function has finished with.
+        failed: units that the function could not process, and why; not yet recorded.
     """
 
     batched: bool = False
     finished: int = 0
+    failed: list[tuple[dict[str, Any], BaseException | str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,32 @@ class Increment:
             yield nw.from_native(batch)
             self.progress.finished = max(self.progress.finished, start + batch.height)
 
+    def fail(self, unit: Mapping[str, Any], error: BaseException | str) -> None:
+        """Report that a unit could not be processed; the run goes on, and others are stored.
+
+        The failure is recorded: the unit is left out of increments for a while, see `RetryPolicy`,
+        and offered at once when its inputs or its code change. `unit` has the unit's id columns;
+        other keys, such as those of a row of the increment, are ignored.
+        """
+        self.progress.failed.append(({name: unit[name] for name in self.plan.unit}, error))
+
+    @contextmanager
+    def catching(self, unit: Mapping[str, Any]) -> Iterator[None]:
+        """Report an exception raised inside as the failure of a unit, and go on after it.
+
+        >>> def crop(increment, cut):
+        ...     for batch in increment.iter_batches(100):
+        ...         done = []
+        ...         for row in batch.rows(named=True):
+        ...             with increment.catching(row):
+        ...                 done.append(cut(row))
+        ...         yield pl.DataFrame(done)
+        """
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # whatever the user's code raises is recorded
+            self.fail(unit, error)
+
     def finished(self) -> LazyFrame:
         """The units the function is done with: of finished batches, else all."""
         return self.todo().head(self.progress.finished) if self.progress.batched else self.todo()
@@ -185,7 +214,20 @@ def asked(opened: MetadataStore, work: Work) -> dict[str, Any]:
         filters = []
     if work.options.where:
         filters.append(work.options.where)
-    return {"samples": work.samples, "global_filters": filters}
+    return {"samples": work.samples, "global_filters": filters, "units": planned(work)}
+
+
+def planned(work: Work) -> Mapping[str, Any] | None:
+    """The units that a plan names; None where the run has no plan.
+
+    Raises:
+        PlanError: it cannot be read, is for another graph, or does not name the feature's units.
+    """
+    if work.options.plan is None:
+        return None
+    plan = WorkPlan.load(work.options.plan)
+    plan.check(frozen(work.graph).snapshot_version)
+    return plan.of(work.feature).frame()
 
 
 def part_filters(part: Part) -> Sequence[nw.Expr]:

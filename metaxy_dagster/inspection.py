@@ -144,6 +144,7 @@ class Inspection:
 def _pending(key: dg.AssetCheckKey, found: Pending) -> dg.AssetCheckResult:
     counts = {"new": found.new, "stale": found.stale, "orphaned": found.orphaned}
     counts |= {"waiting": found.waiting} if found.waiting else {}
+    counts |= {"failed": found.failed} if found.failed else {}
     said = (
         f"To process: {found.said}."
         if found.todo

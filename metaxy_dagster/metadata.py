@@ -28,6 +28,7 @@ PART = "metaxy/part"
 _TAG_LENGTH = 63
 _CELL_LENGTH = 200
 _LISTED = 5
+_FAILURES = 20
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 
 _DESCRIPTIONS = {
@@ -164,6 +165,20 @@ def increment_table(outcomes: Mapping[str, Outcome]) -> dg.TableMetadataValue:
             "failed": outcome.failed,
         }
         for status, outcome in outcomes.items()
+    )
+
+
+def failure_table(
+    failures: Sequence[tuple[Mapping[str, Any], BaseException | str]],
+) -> dg.TableMetadataValue:
+    """The first units that failed: their ids, the error's class and its message."""
+    return table(
+        {
+            **{name: cell(value) for name, value in unit.items()},
+            "error": "Error" if isinstance(error, str) else type(error).__name__,
+            "message": cell(str(error)),
+        }
+        for unit, error in failures[:_FAILURES]
     )
 
 

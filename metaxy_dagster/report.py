@@ -10,7 +10,13 @@ import narwhals as nw
 
 from metaxy_core import MATERIALIZATION_ID, FeaturePlan, MetadataStore
 from metaxy_dagster.increment import frozen, length, part_filters
-from metaxy_dagster.metadata import column_lineage, column_schema, increment_table, preview
+from metaxy_dagster.metadata import (
+    column_lineage,
+    column_schema,
+    failure_table,
+    increment_table,
+    preview,
+)
 from metaxy_dagster.receipt import WriteReceipt
 from metaxy_dagster.resource import MetaxyStore
 
@@ -73,6 +79,9 @@ def _done(receipt: WriteReceipt) -> dict[str, Any]:
         metadata["metaxy/seconds_per_sample"] = receipt.seconds / receipt.processed
     if receipt.childless:
         metadata["metaxy/parents_without_children"] = receipt.childless
+    if receipt.failures:
+        metadata["metaxy/failed"] = len(receipt.failures)
+        metadata["metaxy/failures"] = failure_table(receipt.failures)
     return metadata
 
 

@@ -161,6 +161,18 @@ class WorkPlan(_Value):
             f"{', '.join(one.feature for one in self.features)}."
         )
 
+    def check(self, snapshot: str) -> None:
+        """Refuse to apply the plan to another graph than the one it was made for.
+
+        Raises:
+            PlanError: the graph's snapshot version is another.
+        """
+        if snapshot != self.snapshot:
+            raise PlanError(
+                f"The plan was made for the graph {self.snapshot[:8]}, the code declares "
+                f"{snapshot[:8]}. Make it anew: metaxy plan --out FILE."
+            )
+
     def save(self, path: str | Path) -> None:
         """Write the plan as JSON."""
         Path(path).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
