@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ from metaxy_core.cli.reference import Named, named
 from metaxy_core.render.text import visible
 
 if TYPE_CHECKING:
-    from metaxy_core.external import Mismatch
+    from metaxy_core.external import Lock, Mismatch
     from metaxy_core.keys import FeatureKey
 
 _HERE = Project()
@@ -51,8 +51,9 @@ def check(
     now = named("code", project)
     before = named(since, project)
     found = compare(before.graph, before.sources, now.graph, now.sources)
-    mismatches = _external(project)
+    lock, mismatches = _external(project)
     refuse_mismatches(mismatches, external_versions)
+    seen = {*now.sources, *now.missing, *lock.features}
     report: dict[str, Any] = {
         "format": 1,
         "kind": "check",
@@ -61,30 +62,30 @@ def check(
             {"feature": str(one.feature), "functions": list(one.functions), "diff": one.diff}
             for one in found
         ],
-        "compared": _keys(now, {k: "" for k in now.sources if k in before.sources}),
+        "compared": _keys(now, now.sources.keys() & before.sources.keys()),
         "unreadable": [
             {"feature": str(key), "reason": reason} for key, reason in now.missing.items()
         ],
-        "unrecorded": _keys(now, {k: "" for k in now.sources if k not in before.sources}),
-        "unknown": _keys(now, {k: "" for k in now.graph if k not in {*now.sources, *now.missing}}),
+        "unrecorded": _keys(now, now.sources.keys() - before.sources.keys()),
+        "unknown": _keys(now, {k for k in now.graph if k not in seen}),
         "external": [asdict(one) for one in mismatches],
     }
     show(json.dumps(report, indent=2) if format == "json" else _told(report))
     return 2 if found or mismatches else 0
 
 
-def _external(project: Project) -> list[Mismatch]:
+def _external(project: Project) -> tuple[Lock, list[Mismatch]]:
     from metaxy_core.external import Lock, compare_lock
 
     lock = Lock.read(lock_file())
     if not lock.features:
-        return []
+        return lock, []
     store = project.metadata_store()
     with store.open("r"):
-        return compare_lock(lock, store.other_projects())
+        return lock, compare_lock(lock, store.other_projects())
 
 
-def _keys(now: Named, chosen: Mapping[FeatureKey, object]) -> list[str]:
+def _keys(now: Named, chosen: Set[FeatureKey]) -> list[str]:
     return [str(key) for key in now.graph if key in chosen]
 
 
@@ -98,8 +99,11 @@ def _told(report: Mapping[str, Any]) -> str:
     lines += [f"{one['feature']}: not compared, {one['reason']}" for one in report["unreadable"]]
     since = report["since"][:8]
     drifted = len(report["drift"])
-    said = f"{drifted} of {len(report['compared'])} features changed their code since {since}"
-    lines.append(f"{said} without a new code version.")
+    if compared := len(report["compared"]):
+        said = f"{drifted} of {compared} features changed their code since {since}"
+        lines.append(f"{said} without a new code version.")
+    else:
+        lines.append(f"No code is compared with {since}.")
     if drifted:
         lines.append("Raise a code version where results differ; else `metaxy push` records this.")
     for name, why in (
