@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import linecache
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType, ModuleType
 from typing import Any
@@ -18,20 +19,31 @@ _COMPOUND = (ast.If, ast.Try, ast.TryStar, ast.With, ast.For, ast.While)
 
 @dataclass(frozen=True)
 class Module:
-    """The text of a module, parsed.
+    """The text of a module, parsed; without docstrings.
 
     Attributes:
         bindings: per name the statements of the module that bind or fill it, in order.
+        definitions: the functions and classes by the line that they begin in.
     """
 
     tree: ast.Module
+    definitions: dict[int, list[Definition]]
     bindings: dict[str, list[ast.stmt]]
+    _texts: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def text(self, node: Definition | ast.stmt, decorators: int = 0) -> str:
+        """A part of the module as text, in a form of its own, without the first decorators."""
+        key = (id(node), decorators)
+        if key not in self._texts:
+            if isinstance(node, _DEFINITIONS) and decorators:
+                node = copy.copy(node)
+                node.decorator_list = node.decorator_list[decorators:]
+            self._texts[key] = ast.unparse(node)
+        return self._texts[key]
 
     def function(self, code: CodeType) -> Definition | None:
         """Where the function that has this code is defined; None where it is not found."""
-        begins = [
-            node for node in _definitions(self.tree) if _first_line(node) == code.co_firstlineno
-        ]
+        begins = self.definitions.get(code.co_firstlineno, [])
         named = [node for node in begins if getattr(node, "name", "<lambda>") == code.co_name]
         if len(named) < 2:
             return named[0] if named else None
@@ -74,12 +86,30 @@ def module_of(defined: Any) -> Module | None:
 
 @lru_cache(maxsize=128)
 def _parsed(text: str) -> Module:
-    tree = ast.parse(text)
+    tree: ast.Module = ast.fix_missing_locations(_Undocumented().visit(ast.parse(text)))
     bindings: dict[str, list[ast.stmt]] = {}
     for statement in _flat(tree.body):
         for bound in _bound(statement):
             bindings.setdefault(bound, []).append(statement)
-    return Module(tree, bindings)
+    definitions: dict[int, list[Definition]] = {}
+    for node in _definitions(tree):
+        definitions.setdefault(_first_line(node), []).append(node)
+    return Module(tree, definitions, bindings)
+
+
+class _Undocumented(ast.NodeTransformer):
+    """Drops docstrings, and other strings that stand as statements."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and not body and not isinstance(node, ast.Module):
+            node.body = [ast.Pass()]  # type: ignore[attr-defined]  # it has one
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else self.generic_visit(node)
 
 
 def _flat(statements: list[ast.stmt]) -> Iterator[ast.stmt]:

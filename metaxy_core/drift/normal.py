@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import functools
 import inspect
 import symtable
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -89,9 +88,9 @@ class _Written:
         code = getattr(defined, "__code__", None)
         node = module.function(code) if isinstance(code, CodeType) else module.class_(name)
         if node is None:
-            raise Unreadable(f"{name} is not found in its source file, which has changed since")
+            raise Unreadable(f"{name} is not found in its source file, or no more")
         values = getattr(defined, "__globals__", None) or vars(inspect.getmodule(defined) or object)
-        text = self._clean(node, values)
+        text = self._text(module, node, values)
         around = _closure(defined)
         if not isinstance(node, ast.Lambda):
             self.texts.setdefault(node.name, "")  # a function that calls itself
@@ -104,12 +103,16 @@ class _Written:
             del self.texts[node.name]
         return text
 
-    def _helper(self, name: str, module: Module, values: dict[str, Any]) -> None:
+    def _helper(self, name: str, module: Module, values: Mapping[str, Any]) -> None:
         if name in self.texts or name not in module.bindings or _is_declaration(values.get(name)):
             return
         self.texts[name] = ""
-        statements = [_only(name, statement) for statement in module.bindings[name]]
-        self.texts[name] = "\n".join(self._clean(statement, values) for statement in statements)
+        self.texts[name] = "\n".join(
+            _import(name, statement)
+            if isinstance(statement, ast.Import | ast.ImportFrom)
+            else self._text(module, statement, values)
+            for statement in module.bindings[name]
+        )
         for used in sorted(_used(self.texts[name])):
             self._helper(used, module, values)
 
@@ -124,46 +127,27 @@ class _Written:
         elif (text := _literal(value)) is not None:
             self.texts[name] = f"{name} = {text}"
 
-    def _clean(self, node: Definition | ast.stmt, values: dict[str, Any]) -> str:
-        node = copy.deepcopy(node)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            registered = [
-                index
-                for index, decorator in enumerate(node.decorator_list)
-                if any(_value(decorator, values) is one for one in self.by)
-            ]
-            if registered:
-                node.decorator_list = node.decorator_list[registered[-1] + 1 :]
-        return ast.unparse(ast.fix_missing_locations(_Undocumented().visit(node)))
+    def _text(self, module: Module, node: Definition | ast.stmt, values: Mapping[str, Any]) -> str:
+        """A statement as text, without the decorators that register and those above them."""
+        above = 0
+        for index, decorator in enumerate(getattr(node, "decorator_list", ())):
+            if any(_value(decorator, values) is one for one in self.by):
+                above = index + 1
+        return module.text(node, above)
 
 
-class _Undocumented(ast.NodeTransformer):
-    """Drops docstrings, and other strings that stand as statements."""
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and not body:
-            node.body = [ast.Pass()]  # type: ignore[attr-defined]  # it has one
-        return node
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if is_text else self.generic_visit(node)
-
-
-def _only(name: str, statement: ast.stmt) -> ast.stmt:
-    """Of an import, the part that binds this name."""
-    if not isinstance(statement, ast.Import | ast.ImportFrom):
-        return statement
+def _import(name: str, statement: ast.Import | ast.ImportFrom) -> str:
+    """The part of an import that binds this name."""
     chosen = [a for a in statement.names if (a.asname or a.name.partition(".")[0]) == name]
     if isinstance(statement, ast.Import):
-        return ast.Import(names=chosen)
-    return ast.ImportFrom(module=statement.module, names=chosen, level=statement.level)
+        return ast.unparse(ast.Import(names=chosen))
+    only = ast.ImportFrom(module=statement.module, names=chosen, level=statement.level)
+    return ast.unparse(only)
 
 
-def _used(text: str) -> set[str]:
-    """The names that a text takes from its module, shadowed ones left out."""
+@functools.lru_cache(maxsize=4096)
+def _used(text: str) -> frozenset[str]:
+    """The names that a text takes from around it, shadowed ones left out."""
 
     def walk(table: symtable.SymbolTable) -> Iterator[str]:
         top = table.get_type() == "module"
@@ -173,7 +157,11 @@ def _used(text: str) -> set[str]:
         for inner in table.get_children():
             yield from walk(inner)
 
-    return set(walk(symtable.symtable(text, "a feature's function", "exec")))
+    try:
+        return frozenset(walk(symtable.symtable(text, "a feature's function", "exec")))
+    except SyntaxError:  # a `nonlocal` of the function around it
+        nodes = ast.walk(ast.parse(text))
+        return frozenset(node.id for node in nodes if isinstance(node, ast.Name))
 
 
 def _closure(defined: Any) -> dict[str, Any]:
@@ -189,7 +177,7 @@ def _closure(defined: Any) -> dict[str, Any]:
     return found
 
 
-def _value(decorator: ast.expr, values: dict[str, Any]) -> Any:
+def _value(decorator: ast.expr, values: Mapping[str, Any]) -> Any:
     """What a decorator is, without calling or looking anything up that could run code."""
     named = decorator.func if isinstance(decorator, ast.Call) else decorator
     if isinstance(named, ast.Name):

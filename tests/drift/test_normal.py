@@ -213,6 +213,22 @@ def test_methods_partials_and_callable_objects_have_a_form(form):
     assert form(text, "partial") == "def add(x, y):\n    return x + y\npartial(y=2)"
 
 
+def test_a_name_of_the_function_around_that_is_assigned_is_no_obstacle(form):
+    text = """
+    def make():
+        seen = 0
+        def function(x):
+            nonlocal seen
+            seen += 1
+            return helper(x)
+        return function
+    def helper(x):
+        return x
+    function = make()
+    """
+    assert form(text).startswith("def helper(x):\n    return x\nseen = 0\ndef function(x):")
+
+
 def test_a_function_that_calls_itself_ends(form):
     text = "def function(n):\n    return n and even(n - 1)\ndef even(n):\n    return function(n)\n"
     assert form(text).count("def ") == 2
