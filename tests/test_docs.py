@@ -42,8 +42,10 @@ def test_the_dagster_guide_runs(tmp_path, monkeypatch):
         exec(compile(_python("docs/dagster.md"), "docs/dagster.md", "exec"), {"__name__": "guide"})
 
 
-def test_the_core_guide_runs():
-    exec(compile(_python("docs/core.md"), "docs/core.md", "exec"), {"__name__": "guide"})
+@pytest.mark.parametrize("page", ["core", "planning"])
+def test_the_guides_of_the_core_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(_python(f"docs/{page}.md"), page, "exec"), {"__name__": "guide"})
 
 
 def test_every_link_in_the_docs_leads_somewhere():
