@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from metaxy_core.cli.locks import lock_file
 from metaxy_core.cli.output import Format, is_colourful, show
 from metaxy_core.cli.project import Project
-from metaxy_core.cli.reference import Named, named
+from metaxy_core.cli.revision import Named, named
 from metaxy_core.render.text import visible
 
 if TYPE_CHECKING:

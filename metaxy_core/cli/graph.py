@@ -12,7 +12,7 @@ from cyclopts.validators import Number
 
 from metaxy_core.cli.output import is_colourful, show, width
 from metaxy_core.cli.project import Project
-from metaxy_core.cli.reference import named
+from metaxy_core.cli.revision import named
 
 if TYPE_CHECKING:
     from metaxy_core.diff import GraphView

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metaxy_core.cli.reference import GIT, Named
+from metaxy_core.cli.revision import GIT, Named
 from metaxy_core.errors import ConfigError
 from metaxy_core.graph import GraphSnapshot
 from metaxy_core.keys import FeatureKey
