@@ -17,6 +17,7 @@ from metaxy_core.columns import (
     STATUS,
 )
 from metaxy_core.errors import (
+    ConfigError,
     DefinitionError,
     FeatureNotFoundError,
     HashSchemeMismatchError,
@@ -42,6 +43,7 @@ from metaxy_core.spec import (
 )
 
 if TYPE_CHECKING:
+    from metaxy_core.config import MetaxyConfig, MetaxyProject, init
     from metaxy_core.diff import Change, FeatureDiff, GraphDiff, GraphView, Severity, neighbourhood
     from metaxy_core.diff import diff as diff_graphs
     from metaxy_core.diff import impact as impact_of
@@ -78,6 +80,7 @@ __all__ = [
     "BufferedMetadataWriter",
     "Change",
     "ClickHouseMetadataStore",
+    "ConfigError",
     "DefinitionError",
     "DeltaMetadataStore",
     "Drift",
@@ -114,7 +117,9 @@ __all__ = [
     "LineageRelationship",
     "MetadataSchemaError",
     "MetadataStore",
+    "MetaxyConfig",
     "MetaxyError",
+    "MetaxyProject",
     "PlanError",
     "PostgresMetadataStore",
     "RetryPolicy",
@@ -129,6 +134,7 @@ __all__ = [
     "diff_graphs",
     "impact_of",
     "implements",
+    "init",
     "neighbourhood",
     "render_markdown",
     "render_mermaid",
@@ -155,6 +161,8 @@ _AT_FIRST_USE = {
     "Increment": "metaxy_core.store",
     "LazyIncrement": "metaxy_core.store",
     "MetadataStore": "metaxy_core.store",
+    "MetaxyConfig": "metaxy_core.config",
+    "MetaxyProject": "metaxy_core.config",
     "PostgresMetadataStore": "metaxy_core.store.stores",
     "RetryPolicy": "metaxy_core.system.failures",
     "SQLiteMetadataStore": "metaxy_core.store.stores",
@@ -164,6 +172,7 @@ _AT_FIRST_USE = {
     "code_drift": "metaxy_core.drift",
     "implements": "metaxy_core.drift",
     "use_lock": "metaxy_core.external",
+    "init": "metaxy_core.config",
     "neighbourhood": "metaxy_core.diff",
 }
 

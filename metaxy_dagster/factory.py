@@ -106,7 +106,7 @@ def build_feature_definitions(
     """
     features = _graph_of(graph)
     chosen = _Grouped(translator or FeatureTranslator(), group)
-    assets = Translation(frozen(features), chosen, store.type)
+    assets = Translation(frozen(features), chosen, store.store_kind)
     bound = store if store.bound_graph is not None else store.with_graph(features)
     if automation == "increment" and automation_condition is None:
         automation_condition = on_increment(bound)

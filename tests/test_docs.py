@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from metaxy_core import FeatureGraph, use_graph
+from metaxy_core import FeatureGraph, MetaxyConfig, use_graph
+from metaxy_core.ambient import set_settings
 from metaxy_core.backends.support import support_table
 from metaxy_core.cli.app import main
+from metaxy_core.config.stores import TYPES
 
 ROOT = Path(__file__).parent.parent
 
@@ -98,3 +100,24 @@ def test_a_guide_to_the_command_says_what_happens(page, tmp_path, monkeypatch, c
                 out = out.replace(f"{tmp_path}/", "")
                 wanted = re.escape(expected.strip()).replace(r"\.\.\.", ".*")
                 assert re.fullmatch(wanted, out.strip(), re.S), f"{command}\n{out}"
+
+
+def test_the_configuration_guide_runs(tmp_path, monkeypatch):
+    page = (ROOT / "docs/configuration.md").read_text()
+    toml = re.findall(r"^```toml\n(.*?)^```", page, re.S | re.M)[0]
+    (tmp_path / "metaxy.toml").write_text(toml.replace('fallback_stores = ["prod"]\n', ""))
+    (tmp_path / "vision").mkdir()
+    (tmp_path / "vision" / "features.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with use_graph(FeatureGraph()):
+        exec(compile(_python("docs/configuration.md"), "guide", "exec"), {"__name__": "guide"})
+    set_settings(None)
+    for name in ("vision", "vision.features"):
+        del sys.modules[name]
+
+
+def test_the_configuration_guide_names_every_setting_and_type():
+    page = (ROOT / "docs/configuration.md").read_text()
+    wanted = {*MetaxyConfig.model_fields, *TYPES, *TYPES.values()} - {"stores"}
+    assert {name for name in wanted if f"`{name}`" not in page} == set()

@@ -77,7 +77,7 @@ def check(
 def _external(project: Project) -> tuple[Lock, list[Mismatch]]:
     from metaxy_core.external import Lock, compare_lock
 
-    lock = Lock.read(lock_file())
+    lock = Lock.read(lock_file(project))
     if not lock.features:
         return lock, []
     store = project.metadata_store()

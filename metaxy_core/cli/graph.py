@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from metaxy_core.cli.output import is_colourful, show, width
+from metaxy_core.cli.output import gives, is_colourful, show, width
 from metaxy_core.cli.project import Project
 from metaxy_core.cli.revision import named
+from metaxy_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from metaxy_core.diff import GraphView
@@ -45,11 +46,14 @@ class Slice:
         """The part of a view that is meant.
 
         Raises:
+            ConfigError: it is not said what is up and down of what.
             UnknownFeatureError: the view has no such feature.
         """
         from metaxy_core.diff import slice_of
 
         if self.around is None:
+            if (self.up, self.down, self.hops) != (None, None, None):
+                raise ConfigError("--up, --down and --hops need a feature: --around FEATURE.")
             return view
         is_plain = self.up is None and self.down is None
         hops = 1 if is_plain and self.hops is None else self.hops
@@ -60,6 +64,13 @@ class Slice:
 _ALL = Slice()
 
 
+def _drawing() -> object:
+    from metaxy_core.render.json import Drawing
+
+    return Drawing
+
+
+@gives(_drawing)
 def render(
     *,
     project: Project = _HERE,
@@ -85,6 +96,7 @@ def render(
     return 0
 
 
+@gives(_drawing)
 def diff(
     before: str = "latest",
     after: str = "code",

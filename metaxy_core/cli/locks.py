@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from metaxy_core.cli.output import Format, show, show_rows, tell
-from metaxy_core.cli.project import Project, _setting
+from metaxy_core.cli.project import Project
 from metaxy_core.errors import ConfigError, UnknownParentError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def lock(
     from metaxy_core.external import Lock, lock_changes, make_lock
 
     declared = _declared(project)
-    path = lock_file()
+    path = lock_file(project)
     before = Lock.read(path)
     store = project.metadata_store()
     with store.open("r"):
@@ -63,11 +63,11 @@ def lock(
     return 2 if changes and check else 0
 
 
-def lock_file() -> Path:
+def lock_file(project: Project) -> Path:
     """Where the lock of the project is: beside its configuration."""
     from metaxy_core.external import LOCK_FILE
 
-    return _setting("module")[1] / LOCK_FILE
+    return project.settings().root / LOCK_FILE
 
 
 def _declared(project: Project) -> FeatureGraph | Graph:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from metaxy_core.cli.output import Format, show, show_rows, tell
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from metaxy_core.cli.output import Format, gives, show, show_rows, tell
 from metaxy_core.cli.project import Project
 from metaxy_core.errors import ConfigError
 
@@ -17,11 +20,25 @@ if TYPE_CHECKING:
 _HERE = Project()
 
 
+def _plan_type() -> object:
+    from metaxy_core.work import WorkPlan
+
+    return WorkPlan
+
+
+def _explanation_type() -> object:
+    from metaxy_core.work.causes import Cause
+    from metaxy_core.work.explanation import Explanation
+
+    return Explanation | list[Cause]
+
+
+@gives(_plan_type)
 def plan(
     *features: str,
     out: Path | None = None,
-    max_samples: int | None = None,
-    max_cost: float | None = None,
+    max_samples: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    max_cost: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
     project: Project = _HERE,
     format: Format = "plain",
 ) -> int:
@@ -56,12 +73,14 @@ def plan(
             raise ConfigError(f"Cannot write {out}: {error.strerror}.") from error
         tell(f"Wrote {out}")
     if format == "json":
-        show(found.model_dump_json(indent=2, exclude={"features": {"__all__": {"units"}}}))
+        unnamed = tuple(one.model_copy(update={"units": None}) for one in found.features)
+        show(found.model_copy(update={"features": unnamed}).model_dump_json(indent=2))
     else:
         _show(found)
     return 0 if found.is_in_sync else 2
 
 
+@gives(_explanation_type)
 def explain(
     feature: str,
     *ids: str,

@@ -2,22 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from metaxy_core.cli.output import Format, show, show_rows
+from metaxy_core.cli.metadata import DryRun
+from metaxy_core.cli.output import Format, gives, show, show_records
 from metaxy_core.cli.project import Project
+from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.render.text import visible
+
+if TYPE_CHECKING:
+    from metaxy_core.store import MetadataStore
 
 _HERE = Project()
 
 
+@dataclass(frozen=True)
+class Pushed:
+    """What `push` did, or with `--dry-run` would do.
+
+    Attributes:
+        recorded: false where the graph is the newest already.
+        version: the snapshot version.
+        features: how many the graph has.
+        tag: the name that it has got.
+    """
+
+    recorded: bool
+    version: str
+    features: int
+    tag: str | None
+
+
+@dataclass(frozen=True)
+class RecordedGraph:
+    """One recorded graph; the time is UTC."""
+
+    version: str
+    tags: tuple[str, ...]
+    recorded_at: str
+    features: int
+    project: str
+
+
+@dataclass(frozen=True)
+class WrittenGraph:
+    """A graph as `GraphSnapshot` writes it, to be read without the features' code.
+
+    Attributes:
+        features: their declarations, parents first.
+    """
+
+    format: int
+    version: str
+    features: tuple[dict[str, Any], ...]
+
+
+@gives(lambda: list[Pushed])
 def push(
     *,
     tag: str | None = None,
     move_tag: Annotated[bool, Parameter(negative=())] = False,
+    dry_run: DryRun = False,
     project: Project = _HERE,
     format: Format = "plain",
 ) -> int:
@@ -35,22 +84,24 @@ def push(
     """
     graph = project.graph()
     store = project.metadata_store(graph)
-    with store.open("w"):
-        recorded = store.push(tag, move_tag=move_tag)
+    push_it = _would_push if dry_run else _push
+    recorded = push_it(store, tag, move_tag=move_tag)
     version, count = graph.snapshot_version, len(graph)
-    row = {"recorded": recorded, "version": version, "features": count, "tag": tag}
-    named = f" It has the tag {tag}." if tag else ""
+    where = visible(store.display())
+    named = f" It {'would have' if dry_run else 'has'} the tag {tag}." if tag else ""
     if format == "json":
-        show_rows([], [row], "json", "")
+        show_records((), [Pushed(recorded, version, count, tag)], "json", "")
     elif recorded:
-        show(f"Recorded {version[:8]} ({count} features) in {visible(store.display())}.{named}")
+        verb = "Would record" if dry_run else "Recorded"
+        show(f"{verb} {version[:8]} ({count} features) in {where}.{named}")
     else:
-        show(f"{version[:8]} is already the newest in {visible(store.display())}.{named}")
+        show(f"{version[:8]} is already the newest in {where}.{named}")
     return 0
 
 
+@gives(lambda: list[RecordedGraph])
 def history(*, project: Project = _HERE, format: Format = "plain") -> int:
-    """List the recorded graphs, newest first, with their tags; times are UTC.
+    """List the recorded graphs of the project, newest first, with their tags; times are UTC.
 
     Example: metaxy graph history --store meta.duckdb --format json
 
@@ -59,25 +110,34 @@ def history(*, project: Project = _HERE, format: Format = "plain") -> int:
     store = project.metadata_store()
     with store.open("r"):
         recorded = store.snapshots()[::-1]
-    rows = [
-        {
-            "version": one.version if format == "json" else one.version[:8],
-            "tags": list(one.tags),
-            "recorded_at": one.recorded_at.isoformat(timespec="seconds"),
-            "features": one.features,
-            "project": one.project,
-        }
+    lines = [
+        RecordedGraph(
+            one.version,
+            one.tags,
+            one.recorded_at.isoformat(timespec="seconds"),
+            one.features,
+            one.project,
+        )
         for one in recorded
     ]
+    if format == "plain":
+        lines = [replace(line, version=line.version[:8]) for line in lines]
     columns = ("version", "tags", "recorded_at", "features", "project")
-    show_rows(columns, rows, format, "No graph is recorded; `metaxy push` records one.")
+    whose = visible(store.project)
+    empty = f"No graph of the project '{whose}' is recorded; `metaxy push` records one."
+    show_records(columns, lines, format, empty)
     return 0
 
 
-def snapshot(*, project: Project = _HERE, output: Path | None = None) -> int:
+@gives(lambda: WrittenGraph)
+def snapshot(
+    *,
+    project: Project = _HERE,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+) -> int:
     """Write the graph as JSON: for git, and for `metaxy graph diff FILE.json`.
 
-    Example: metaxy graph snapshot --module example_project.features --output graph.json
+    Example: metaxy graph snapshot --module example_project.features -o graph.json
 
     Exit codes: 0 written, 1 a mistake.
 
@@ -88,3 +148,18 @@ def snapshot(*, project: Project = _HERE, output: Path | None = None) -> int:
 
     show(GraphSnapshot.of(project.graph()).to_json(), output)
     return 0
+
+
+def _push(store: MetadataStore, tag: str | None, *, move_tag: bool) -> bool:
+    with store.open("w"):
+        return store.push(tag, move_tag=move_tag)
+
+
+def _would_push(store: MetadataStore, tag: str | None, *, move_tag: bool) -> bool:
+    try:
+        with store.open("r"):
+            return store.push(tag, move_tag=move_tag, dry_run=True)
+    except StoreUnavailableError as error:
+        if error.reason == "missing":  # a new store has no graph
+            return True
+        raise

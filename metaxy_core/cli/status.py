@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from metaxy_core.cli.output import Format, show_rows
+from metaxy_core.cli.output import Format, gives, progress, show_records
 from metaxy_core.cli.project import Project
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class FeatureStatus:
         return self.rows is None or bool(self.needs) or any(counts)
 
 
+@gives(lambda: list[FeatureStatus])
 def status(*features: str, project: Project = _HERE, format: Format = "plain") -> int:
     """Show what each feature has to do: stored, new, stale, orphaned, waiting and failed samples.
 
@@ -61,10 +62,9 @@ def status(*features: str, project: Project = _HERE, format: Format = "plain") -
     chosen = [graph[key].key for key in features] or list(graph)
     store = project.metadata_store(graph)
     with store.open("r"):
-        found = [feature_status(store, key) for key in chosen]
+        found = [feature_status(store, key) for key in progress(chosen, "comparing")]
     columns = ("feature", "rows", "new", "stale", "orphaned", "waiting", "failed", "needs")
-    rows = [asdict(one) for one in found]
-    show_rows(columns, rows, format, "The module declares no features.")
+    show_records(columns, found, format, "The module declares no features.")
     return 2 if any(one.is_pending for one in found) else 0
 
 

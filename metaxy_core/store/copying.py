@@ -38,8 +38,10 @@ def copy_feature(
     snapshot_version: str | None,
     *,
     history: bool,
+    dry_run: bool = False,
 ) -> int:
-    """Copy one feature's closed rows, of the units that the filters choose. Rows copied.
+    """Copy one feature's closed rows, of the units that the filters choose. Rows copied, or that
+    would be.
 
     Filters judge the stored rows of the source, and whole units come with them.
     """
@@ -54,8 +56,8 @@ def copy_feature(
     table = complete(plan, found[1]).filter(~nw.col(OPEN))
     rows = _chosen(target, plan, table, filters, snapshot_version, history).collect("polars")
     missing = _missing(target, plan, rows)
-    if not len(missing):
-        return 0
+    if dry_run or not len(missing):
+        return len(missing)
     check_id_types(target, plan, missing)
     own = target.backend.scan(plan.key.to_table())
     stored = {} if own is None else own.collect_schema()

@@ -23,6 +23,7 @@ from metaxy_core.store.base import BaseStore, check_engine, listed
 from metaxy_core.store.fingerprint import Fingerprint, fingerprint
 from metaxy_core.store.incoming import Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
+from metaxy_core.store.inventory import Inventory, take
 from metaxy_core.store.recorded import Recorded
 from metaxy_core.store.request import Request, units_of
 from metaxy_core.system import snapshots
@@ -238,6 +239,15 @@ class ReadStore(BaseStore):
         self._readable()
         tables = set(self.backend.tables())
         return [key for key in self.graph if key.to_table() in tables]
+
+    def inventory(self, feature: Any, *, allow_fallback: bool = True) -> Inventory | None:
+        """Count what is stored of a feature; None where there is no table of it.
+
+        Raises:
+            UnknownFeatureError: the graph does not have the feature.
+        """
+        self._readable()
+        return take(self, self._plan(feature), allow_fallback=allow_fallback)
 
     def fingerprint(
         self, feature: Any, filters: Predicate | Sequence[Predicate] = ()

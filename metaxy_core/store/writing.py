@@ -63,7 +63,7 @@ def write(
 
     def store_all(numbers: Sequence[int]) -> None:
         for one, rows in prepared:
-            if not len(rows) or (may_be_stored and _is_stored(store, one.plan, write_id)):
+            if not len(rows) or (may_be_stored and is_stored(store, one.plan, write_id)):
                 continue
             joined = with_open_rows(store, one, rows) if one.plan.is_expansion else rows
             stamped = joined.with_columns(nw.lit(numbers[0], nw.Int64()).alias(COMMIT))
@@ -156,7 +156,7 @@ def _prepared(
     return frame
 
 
-def _is_stored(store: BaseStore, plan: FeaturePlan, write_id: str) -> bool:
+def is_stored(store: BaseStore, plan: FeaturePlan, write_id: str) -> bool:
     """Whether a retried write got through the first time."""
     table = store.backend.scan(plan.key.to_table())
     if table is None:

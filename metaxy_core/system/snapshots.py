@@ -58,6 +58,7 @@ def push(
     tag: str | None = None,
     *,
     move_tag: bool = False,
+    dry_run: bool = False,
 ) -> bool:
     """Record a graph and the code of its features as the newest of its project.
 
@@ -67,6 +68,7 @@ def push(
     Args:
         tag: a name for this graph, also where it is recorded already.
         move_tag: take the name from another graph that has it.
+        dry_run: only say whether it would be recorded.
 
     Raises:
         TagError: the tag is no name, or another graph has it.
@@ -97,7 +99,7 @@ def push(
         if tag is not None:
             tags.append(backend, project, tag, commit, numbers[0])
 
-    if is_new or tag is not None:
+    if (is_new or tag is not None) and not dry_run:
         backend.commit(record)
     return is_new
 
@@ -147,7 +149,7 @@ def _row(backend: Backend, version: str | RecordedSnapshot, project: str | None)
     elif version != "latest":
         tagged = {c for (_, tag), c in tags.recorded(backend, project).items() if tag == version}
         rows = [row for row in known if row["metaxy_commit"] in tagged] or [
-            row for row in known if row["version"].startswith(version)
+            row for row in known if version and row["version"].startswith(version)
         ]
     if not rows or (len({row["version"] for row in rows}) > 1 and version != "latest"):
         raise SystemDataNotFoundError(

@@ -151,3 +151,9 @@ def test_without_a_recorded_graph_there_is_nothing_to_compare_with(here):
     ran = here.run("graph", "diff", "abcdef")
     assert ran.code == 1
     assert "no one snapshot 'abcdef'" in ran.err
+
+
+def test_hops_without_a_feature_are_refused(here):
+    ran = here.run("graph", "render", "--hops", "2")
+    assert (ran.code, ran.out) == (1, "")
+    assert "give --around FEATURE" in ran.err

@@ -109,3 +109,13 @@ def test_rebase_carries_what_was_up_to_date(project):
     assert project.run("metadata", "rebase", "crop").out == "No units carried.\n"
     with store.open("r"):
         assert pl.DataFrame(store.read("crop").collect("polars").to_native()).height == 2
+
+
+def test_a_dry_run_of_copy_and_replay_counts_and_changes_nothing(project, monkeypatch):
+    store = stored(project, "prod.duckdb")
+    with DuckDBMetadataStore(project.path / "meta.duckdb", graph=store.graph).open("w"):
+        pass
+    ran = project.run("metadata", "copy", "prod.duckdb", "--dry-run")
+    assert ran.out.endswith("4 rows to copy.\n")
+    assert project.run("metadata", "copy", "prod.duckdb").out.endswith("4 rows copied.\n")
+    assert project.run("metadata", "copy", "prod.duckdb", "--dry-run").out == "No rows to copy.\n"

@@ -43,7 +43,10 @@ def test_a_store_without_history_says_how_to_begin_one(here):
     with DuckDBMetadataStore("meta.duckdb", graph=Graph()).open("w"):
         pass
     ran = here.run("graph", "history")
-    assert (ran.code, ran.out) == (0, "No graph is recorded; `metaxy push` records one.\n")
+    assert (ran.code, ran.out) == (
+        0,
+        "No graph of the project 'default' is recorded; `metaxy push` records one.\n",
+    )
 
 
 def test_a_snapshot_goes_into_a_file(here):
@@ -90,3 +93,15 @@ def test_a_tag_that_could_be_taken_for_something_else_is_refused(here, tag):
     ran = here.run("push", f"--tag={tag}")
     assert (ran.code, ran.out) == (1, "")
     assert "cannot have the tag" in ran.err
+
+
+def test_a_dry_run_says_whether_the_graph_would_be_recorded(here):
+    assert here.run("push", "--dry-run").out.startswith("Would record ")
+    assert not (here.path / "meta.duckdb").exists()
+    here.run("push")
+    assert "is already the newest" in here.run("push", "--dry-run").out
+
+
+def test_snapshot_has_the_short_option_for_a_file(here):
+    assert here.run("graph", "snapshot", "-o", "graph.json").code == 0
+    assert (here.path / "graph.json").is_file()
