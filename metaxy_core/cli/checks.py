@@ -2,29 +2,69 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Set
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence, Set
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
 
-from metaxy_core.cli.locks import lock_file
-from metaxy_core.cli.output import Format, is_colourful, show
+from metaxy_core.cli.output import Format, gives, is_colourful, show, show_json
 from metaxy_core.cli.project import Project
 from metaxy_core.cli.revision import Named, named
+from metaxy_core.external import Mismatch
 from metaxy_core.render.text import visible
 
 if TYPE_CHECKING:
-    from metaxy_core.external import Lock, Mismatch
+    from metaxy_core.external import Lock
     from metaxy_core.keys import FeatureKey
 
 _HERE = Project()
 _COLOURS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
 
 
+@dataclass(frozen=True)
+class Drifted:
+    """A feature whose code changed while none of its code versions did; a unified diff."""
+
+    feature: str
+    functions: tuple[str, ...]
+    diff: str
+
+
+@dataclass(frozen=True)
+class UnreadableCode:
+    """A feature whose code is not compared, and why."""
+
+    feature: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `graph check` found.
+
+    Attributes:
+        since: the snapshot version compared with.
+        compared: the features whose code is known on both sides.
+        unrecorded: features whose code was not recorded.
+        unknown: features that no function is known of.
+        external: features of other projects that have another version by now.
+    """
+
+    since: str
+    drift: tuple[Drifted, ...]
+    compared: tuple[str, ...]
+    unreadable: tuple[UnreadableCode, ...]
+    unrecorded: tuple[str, ...]
+    unknown: tuple[str, ...]
+    external: tuple[Mismatch, ...]
+    format: Literal[1] = 1
+    kind: Literal["check"] = "check"
+
+
+@gives(lambda: CheckReport)
 def check(
     *,
     since: str = "latest",
-    external_versions: Literal["warn", "error"] = "warn",
+    external_versions: Literal["warn", "error"] | None = None,
     project: Project = _HERE,
     format: Format = "plain",
 ) -> int:
@@ -43,7 +83,8 @@ def check(
 
     Args:
         since: What to compare with: `latest`, a tag, the start of a recorded version, or `git:REF`.
-        external_versions: Whether other versions of locked features are a warning or a mistake.
+        external_versions: Whether other versions of locked features are a warning or a mistake;
+            without it, as configured.
     """
     from metaxy_core.drift import compare
     from metaxy_core.external import refuse_mismatches
@@ -52,32 +93,28 @@ def check(
     before = named(since, project)
     found = compare(before.graph, before.sources, now.graph, now.sources)
     lock, mismatches = _external(project)
-    refuse_mismatches(mismatches, external_versions)
+    refuse_mismatches(mismatches, external_versions or project.settings().external_versions)
     seen = {*now.sources, *now.missing, *lock.features}
-    report: dict[str, Any] = {
-        "format": 1,
-        "kind": "check",
-        "since": before.graph.snapshot_version,
-        "drift": [
-            {"feature": str(one.feature), "functions": list(one.functions), "diff": one.diff}
-            for one in found
-        ],
-        "compared": _keys(now, now.sources.keys() & before.sources.keys()),
-        "unreadable": [
-            {"feature": str(key), "reason": reason} for key, reason in now.missing.items()
-        ],
-        "unrecorded": _keys(now, now.sources.keys() - before.sources.keys()),
-        "unknown": _keys(now, {k for k in now.graph if k not in seen}),
-        "external": [asdict(one) for one in mismatches],
-    }
-    show(json.dumps(report, indent=2) if format == "json" else _told(report))
+    report = CheckReport(
+        since=before.graph.snapshot_version,
+        drift=tuple(Drifted(str(one.feature), one.functions, one.diff) for one in found),
+        compared=_keys(now, now.sources.keys() & before.sources.keys()),
+        unreadable=tuple(UnreadableCode(str(key), reason) for key, reason in now.missing.items()),
+        unrecorded=_keys(now, now.sources.keys() - before.sources.keys()),
+        unknown=_keys(now, {key for key in now.graph if key not in seen}),
+        external=tuple(mismatches),
+    )
+    if format == "json":
+        show_json(asdict(report))
+    else:
+        show(_told(report))
     return 2 if found or mismatches else 0
 
 
 def _external(project: Project) -> tuple[Lock, list[Mismatch]]:
     from metaxy_core.external import Lock, compare_lock
 
-    lock = Lock.read(lock_file(project))
+    lock = Lock.read(project.settings().lock_file)
     if not lock.features:
         return lock, []
     store = project.metadata_store()
@@ -85,42 +122,40 @@ def _external(project: Project) -> tuple[Lock, list[Mismatch]]:
         return lock, compare_lock(lock, store.other_projects())
 
 
-def _keys(now: Named, chosen: Set[FeatureKey]) -> list[str]:
-    return [str(key) for key in now.graph if key in chosen]
+def _keys(now: Named, chosen: Set[FeatureKey]) -> tuple[str, ...]:
+    return tuple(str(key) for key in now.graph if key in chosen)
 
 
-def _told(report: Mapping[str, Any]) -> str:
+def _told(report: CheckReport) -> str:
     lines: list[str] = []
-    for one in report["drift"]:
-        by = ", ".join(one["functions"])
-        lines += [f"{one['feature']}: the code changed, no code version did ({by})"]
-        lines += [_line(line) for line in one["diff"].splitlines()]
+    for one in report.drift:
+        by = ", ".join(one.functions)
+        lines += [f"{one.feature}: the code changed, no code version did ({by})"]
+        lines += [_line(line) for line in one.diff.splitlines()]
         lines += [""]
-    lines += [f"{one['feature']}: not compared, {one['reason']}" for one in report["unreadable"]]
-    since = report["since"][:8]
-    drifted = len(report["drift"])
-    if compared := len(report["compared"]):
-        said = f"{drifted} of {compared} features changed their code since {since}"
+    lines += [f"{one.feature}: not compared, {one.reason}" for one in report.unreadable]
+    since = report.since[:8]
+    if compared := len(report.compared):
+        said = f"{len(report.drift)} of {compared} features changed their code since {since}"
         lines.append(f"{said} without a new code version.")
     else:
         lines.append(f"No code is compared with {since}.")
-    if drifted:
+    if report.drift:
         lines.append("Raise a code version where results differ; else `metaxy push` records this.")
-    for name, why in (
-        ("unrecorded", "No code was recorded of"),
-        ("unknown", "No function is known here of"),
-    ):
-        if keys := report[name]:
-            more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
-            lines.append(f"{why}: {', '.join(keys[:5])}{more}.")
-    lines += [
-        f"{one['feature']} of the project {one['project']} is locked at {one['locked'][:8]}; "
-        + (f"it has recorded {one['recorded'][:8]}." if one["recorded"] else "it has it no more.")
-        for one in report["external"]
-    ]
-    if report["external"]:
+    lines += _listed("No code was recorded of", report.unrecorded)
+    lines += _listed("No function is known here of", report.unknown)
+    for found in report.external:
+        now = f"it has recorded {found.recorded[:8]}." if found.recorded else "it has it no more."
+        locked = (found.locked or "")[:8]
+        lines.append(f"{found.feature} of the project {found.project} is locked at {locked}; {now}")
+    if report.external:
         lines.append("`metaxy lock` takes over what is recorded.")
     return "\n".join(lines)
+
+
+def _listed(why: str, keys: Sequence[str]) -> list[str]:
+    more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
+    return [f"{why}: {', '.join(keys[:5])}{more}."] if keys else []
 
 
 def _line(line: str) -> str:

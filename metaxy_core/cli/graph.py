@@ -53,7 +53,9 @@ class Slice:
 
         if self.around is None:
             if (self.up, self.down, self.hops) != (None, None, None):
-                raise ConfigError("--up, --down and --hops need a feature: --around FEATURE.")
+                raise ConfigError(
+                    "--up, --down and --hops say how near to a feature: give --around FEATURE, too."
+                )
             return view
         is_plain = self.up is None and self.down is None
         hops = 1 if is_plain and self.hops is None else self.hops

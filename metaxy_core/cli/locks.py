@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from metaxy_core.cli.output import Format, show, show_rows, tell
+from metaxy_core.cli.output import Format, gives, show, show_records, tell
 from metaxy_core.cli.project import Project
-from metaxy_core.errors import ConfigError, UnknownParentError
+from metaxy_core.errors import ConfigError, ExternalFeatureError
 
 if TYPE_CHECKING:
-    from metaxy_core.external import Mismatch
-    from metaxy_core.graph import FeatureGraph, Graph
+    from metaxy_core.external import Lock, Mismatch
 
 _HERE = Project()
 
 
+def _changes() -> object:
+    from metaxy_core.external import Mismatch
+
+    return list[Mismatch]
+
+
+@gives(_changes)
 def lock(
     *projects: str,
     check: Annotated[bool, Parameter(name=["--check", "--dry-run"], negative=())] = False,
@@ -40,11 +49,13 @@ def lock(
         projects: Which projects to take them from; all others without it.
         check: Only say what would change.
     """
-    from metaxy_core.external import Lock, lock_changes, make_lock
+    from metaxy_core.external import lock_changes, make_lock
 
-    declared = _declared(project)
-    path = lock_file(project)
-    before = Lock.read(path)
+    settings = project.settings()
+    with redirect_stdout(sys.stderr):
+        declared = settings.load_features(locked=False)
+    path = settings.lock_file
+    before = _known(path)
     store = project.metadata_store()
     with store.open("r"):
         others = store.other_projects()
@@ -55,7 +66,7 @@ def lock(
         )
     if projects:
         others = {name: others[name] for name in projects}
-    after = make_lock(declared, others, lock=before)
+    after = make_lock(declared, others, lock=before, owners=settings.external)
     changes = lock_changes(before, after)
     if changes and not check:
         _write(path, after.to_json())
@@ -63,21 +74,15 @@ def lock(
     return 2 if changes and check else 0
 
 
-def lock_file(project: Project) -> Path:
-    """Where the lock of the project is: beside its configuration."""
-    from metaxy_core.external import LOCK_FILE
-
-    return project.settings().root / LOCK_FILE
-
-
-def _declared(project: Project) -> FeatureGraph | Graph:
-    """The features of the code, whether or not their parents in other projects are there."""
-    from metaxy_core.ambient import active_graph
+def _known(path: Path) -> Lock:
+    """The lock in use; what is damaged, by a merge perhaps, is made anew."""
+    from metaxy_core.external import Lock
 
     try:
-        return project.graph()
-    except UnknownParentError:
-        return active_graph()
+        return Lock.read(path)
+    except ExternalFeatureError as error:
+        tell(f"metaxy: {error}")
+        return Lock()
 
 
 def _write(path: Path, text: str) -> None:
@@ -87,15 +92,17 @@ def _write(path: Path, text: str) -> None:
         raise ConfigError(f"Cannot write {path}: {error.strerror}.") from error
 
 
-def _show(changes: list[Mismatch], format: Format, path: Path, *, check: bool) -> None:
-    rows = [asdict(one) for one in changes]
+def _show(changes: Sequence[Mismatch], format: Format, path: Path, *, check: bool) -> None:
     if format == "json":
-        show_rows([], rows, "json", "")
+        show_records((), changes, "json", "")
         return
-    for row in rows:
-        row["locked"], row["recorded"] = ((row[end] or "")[:8] for end in ("locked", "recorded"))
-    show_rows(("feature", "project", "locked", "recorded"), rows, format, f"{path} is in order.")
-    if rows and not check:
+    short = [
+        replace(one, locked=(one.locked or "")[:8], recorded=(one.recorded or "")[:8])
+        for one in changes
+    ]
+    columns = ("feature", "project", "locked", "recorded")
+    show_records(columns, short, format, f"{path} is in order.")
+    if changes and not check:
         tell(f"Wrote {path}")
-    elif rows:
+    elif changes:
         show(f"{path.name} is to change; `metaxy lock` writes it.")

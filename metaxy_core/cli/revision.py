@@ -49,7 +49,7 @@ def named(reference: str, project: Project) -> Named:
     if reference.startswith(GIT):
         from metaxy_core.cli.worktree import at_ref
 
-        return at_ref(reference.removeprefix(GIT), project.module)
+        return at_ref(reference.removeprefix(GIT), project.module, project.config)
     path = Path(reference)
     if path.suffix == ".json" or path.is_file():
         return Named(_from_file(path), {}, {})

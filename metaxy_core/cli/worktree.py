@@ -58,12 +58,13 @@ class _Repository:
         return ran.stdout.strip()
 
 
-def at_ref(ref: str, module: str | None = None) -> Named:
+def at_ref(ref: str, module: str | None = None, config: Path | None = None) -> Named:
     """The graph, and the code of its features, as they were at a git ref.
 
     Args:
         ref: a branch, a tag, a commit, `HEAD~1`.
         module: the module of the features, where the user has named one.
+        config: the configuration file, where the user has named one.
 
     Raises:
         ConfigError: there is no git, no such ref, or the features cannot be imported there.
@@ -71,7 +72,7 @@ def at_ref(ref: str, module: str | None = None) -> Named:
     repository = _repository()
     commit = _commit(repository, ref)
     with _checked_out(repository, commit) as tree:
-        found = _export(repository, tree, ref, module)
+        found = _export(repository, tree, ref, module, config)
     graph = GraphSnapshot.from_json(found["snapshot"]).graph
     keyed = ({FeatureKey.of(k): v for k, v in found[n].items()} for n in ("sources", "missing"))
     return Named(graph, *keyed)
@@ -118,15 +119,20 @@ def _checked_out(repository: _Repository, commit: str) -> Iterator[Path]:
     _git(repository.top, "worktree", "prune")
 
 
-def _export(repository: _Repository, tree: Path, ref: str, module: str | None) -> dict[str, Any]:
+def _export(
+    repository: _Repository, tree: Path, ref: str, module: str | None, config: Path | None
+) -> dict[str, Any]:
     here = tree / repository.inside
     if not here.is_dir():
         raise ConfigError(f"{GIT}{ref} has no folder {repository.inside}.")
     output = tree.parent / "graph.json"
+    environment = _environment(repository, tree)
+    if config is not None:
+        environment["METAXY_CONFIG"] = _moved(repository, tree, config)
     ran = subprocess.run(  # noqa: S603  # this very Python
         [sys.executable, "-P", "-c", _CHILD, str(_LIBRARY), str(output),
          str(repository.top), str(tree), *([module] if module else [])],
-        cwd=here, env=_environment(repository, tree), capture_output=True, text=True,
+        cwd=here, env=environment, capture_output=True, text=True,
         errors="replace", check=False,
     )  # fmt: skip
     if not output.exists():
@@ -142,15 +148,19 @@ def _export(repository: _Repository, tree: Path, ref: str, module: str | None) -
 
 def _environment(repository: _Repository, tree: Path) -> dict[str, str]:
     """Ours, with every place of imports inside the repository moved to the other work tree."""
-    top = repository.top.resolve()
-    places = []
-    for entry in sys.path:
-        place = Path(entry).resolve()
-        moved = tree / place.relative_to(top) if place.is_relative_to(top) else place
-        # An environment that lies in the repository is not a part of what git keeps.
-        places.append(str(moved if moved.exists() else place))
+    places = dict.fromkeys(_moved(repository, tree, Path(entry)) for entry in sys.path)
     kept = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
-    return kept | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(places))}
+    if "METAXY_CONFIG" in kept:
+        kept["METAXY_CONFIG"] = _moved(repository, tree, Path(kept["METAXY_CONFIG"]))
+    return kept | {"PYTHONPATH": os.pathsep.join(places)}
+
+
+def _moved(repository: _Repository, tree: Path, place: Path) -> str:
+    """A place in the repository as it is in the other work tree."""
+    place, top = place.resolve(), repository.top.resolve()
+    moved = tree / place.relative_to(top) if place.is_relative_to(top) else place
+    # What git does not keep, such as an environment that lies there, stays where it is.
+    return str(moved if moved.exists() else place)
 
 
 def _git(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,17 +1,19 @@
 """`metaxy lock`: features of another project that records its graph in the same store."""
 
 import json
+from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from metaxy_core import DuckDBMetadataStore, Graph
 from tests.builders import feature
 
+ROOT = Path(__file__).parents[2]
 FEATURES = """
-from metaxy_core import FeatureSpec, active_graph, use_lock
+from metaxy_core import FeatureSpec, active_graph
 
 active_graph().add(FeatureSpec("speech", id_columns=["id"], deps=["media/video"]))
-use_lock()
 """
 
 
@@ -33,6 +35,8 @@ def test_a_feature_of_another_project_is_locked_and_then_a_part_of_the_graph(dep
     version = record()
     assert "`metaxy lock` brings" in depending.run("list", "features").err
     checked = depending.run("lock", "--check", "--format", "json")
+    schema = json.loads((ROOT / "docs/schemas/lock.json").read_text())
+    Draft202012Validator(schema).validate(json.loads(checked.out))
     row = {"feature": "media/video", "project": "media", "locked": None, "recorded": version}
     assert (checked.code, json.loads(checked.out)) == (2, [row])
     assert not (depending.path / "metaxy.lock").exists()
@@ -64,8 +68,11 @@ def test_another_version_is_a_warning_or_an_error(depending):
     assert shown["external"] == [
         {"feature": "media/video", "project": "media", "locked": old, "recorded": new}
     ]
-    refused = depending.run("graph", "check", "--external-versions", "error")
+    settings = (depending.path / "metaxy.toml").read_text()
+    depending.configure(f'external_versions = "error"\n{settings}')
+    refused = depending.run("graph", "check")
     assert (refused.code, refused.out) == (1, "")
+    assert depending.run("graph", "check", "--external-versions", "warn").code == 2
     assert "`metaxy lock` takes over what is recorded" in refused.err
     assert depending.run("lock", "--dry-run").code == 2
     depending.run("lock")
@@ -86,6 +93,10 @@ def test_the_projects_to_lock_from_may_be_named(depending):
     record(project="copy")
     assert "several others do: copy, media" in depending.run("lock").err
     assert depending.run("lock", "media").code == 0
+    depending.configure(
+        'module = "cli_features"\nstore = "meta.duckdb"\n[external]\n"media/video" = "copy"\n'
+    )
+    assert "copy" in depending.run("lock").out
     assert "no recorded graph of the project nobody" in depending.run("lock", "nobody").err
 
 
@@ -94,3 +105,16 @@ def test_a_project_that_needs_nothing_has_no_lock(here):
     ran = here.run("lock")
     assert (ran.code, ran.err) == (0, "")
     assert not (here.path / "metaxy.lock").exists()
+
+
+def test_a_damaged_lock_is_one_message_and_made_anew(depending):
+    record()
+    depending.run("lock")
+    path = depending.path / "metaxy.lock"
+    text = path.read_text()
+    path.write_text(f"<<<<<<< ours\n{text}")
+    ran = depending.run("list", "features")
+    assert (ran.code, len(ran.err.splitlines())) == (1, 1)
+    assert "metaxy.lock is not a lock file" in ran.err
+    assert depending.run("lock").code == 0
+    assert path.read_text() == text

@@ -59,8 +59,8 @@ def test_a_ref_that_cannot_be_imported_is_one_message(repository):
     ran = repository.run("graph", "diff", "git:broken")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == (
-        "metaxy: git:broken: Importing 'cli_features' failed: it needs "
-        "'there_is_no_such_package', which is not installed.\n"
+        "metaxy: git:broken: metaxy.toml: 'module': importing 'cli_features' failed: "
+        "cli_features.py:1: it needs 'there_is_no_such_package', which is not installed.\n"
     )
     assert len(git(repository.path, "worktree", "list").splitlines()) == 1
 
