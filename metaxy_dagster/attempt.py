@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from logging import Logger
 from typing import Any
 
@@ -21,6 +21,7 @@ from metaxy_dagster.chunks import in_polars, with_provenance
 from metaxy_dagster.increment import Increment, Work, length
 from metaxy_dagster.orphans import OrphanPolicy, handle, policy_name
 from metaxy_dagster.receipt import Outcome, WriteReceipt
+from metaxy_dagster.samples import check_part
 from metaxy_dagster.spool import SpoolLog
 
 _TYPES = {"str": pl.String, "int": pl.Int64, "bool": pl.Boolean}
@@ -65,6 +66,8 @@ class Attempt:
         rows = with_provenance(plan, in_polars(frame), todo, strict=self.strict)
         if not rows.height:
             return 0
+        mine = {name: v for name, v in self.work.part.items() if name in rows.columns}
+        check_part(replace(self.work, part=mine), rows)
         stored = self.store.deliver(plan.key, rows)
         units = rows.select(plan.unit).unique()
         self._written.add(units)

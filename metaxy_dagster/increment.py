@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,11 +24,11 @@ from metaxy_core import (
     WorkPlan,
 )
 from metaxy_dagster.options import RunOptions, Status
+from metaxy_dagster.partitions import Keys, Part, part_filters, types_of
 from metaxy_dagster.resource import MetaxyStore
 from metaxy_dagster.spool import Spool
 
 LazyFrame = nw.LazyFrame[Any]
-Part = Mapping[str, str | int | bool]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Work:
         graph: where the feature is declared.
         samples: the expected samples of a root.
         complete: whether `samples` is the whole world, so that what is missing is orphaned.
-        part: the columns, and their values, that samples of this part have.
+        part: the columns, and their values, that samples of this part, or partition, have.
         run_id: the run; a forced run leaves out what it has already written.
         upstream_keys: the assets of the parents, for the column lineage.
     """
@@ -208,7 +208,7 @@ def resolve(store: MetaxyStore, work: Work) -> Increment:
 
 def asked(opened: MetadataStore, work: Work) -> dict[str, Any]:
     """The arguments of `resolve_update` that some work means."""
-    filters: list[Any] = [*part_filters(work.part)]
+    filters: list[Any] = [*part_filters(work.part, _types(opened, work))]
     if work.samples is not None and not opened.has_feature(work.feature):
         # Nothing is stored, so nothing of another part is; the part's column may not be either.
         filters = []
@@ -230,9 +230,12 @@ def planned(work: Work) -> Mapping[str, Any] | None:
     return plan.of(work.feature).frame()
 
 
-def part_filters(part: Part) -> Sequence[nw.Expr]:
-    """The predicates that choose a part's rows."""
-    return [nw.col(column) == value for column, value in part.items()]
+def _types(opened: MetadataStore, work: Work) -> Mapping[str, nw.dtypes.DType]:
+    """The types of the columns of a part, where they are needed."""
+    if not any(isinstance(value, Keys) for value in work.part.values()):
+        return {}
+    samples = {} if work.samples is None else nw.from_native(work.samples).schema
+    return types_of(opened, work.plan) | dict(samples)
 
 
 def frozen(graph: Graph | FeatureGraph) -> Graph:

@@ -20,11 +20,12 @@ from metaxy_core import (
     Graph,
     LineageKind,
 )
-from metaxy_dagster.increment import Part
+from metaxy_dagster.partitions import Part, shown
 from metaxy_dagster.receipt import Outcome
 
 FEATURE = "metaxy/feature"
 PART = "metaxy/part"
+PARTITION_BY = "metaxy/partition_by"
 _TAG_LENGTH = 63
 _CELL_LENGTH = 200
 _LISTED = 5
@@ -57,7 +58,7 @@ def definition_metadata(graph: Graph, feature: FeatureKey, part: Part) -> dict[s
         "dagster/table_name": feature.to_table(),
     }
     if part:
-        metadata[PART] = dg.MetadataValue.json(dict(part))
+        metadata[PART] = dg.MetadataValue.json(shown(part))
     return metadata
 
 

@@ -15,7 +15,7 @@ from metaxy_core import (
     MetadataStore,
     StoreUnavailableError,
 )
-from metaxy_dagster.increment import Part, part_filters
+from metaxy_dagster.partitions import Part, part_filters
 from metaxy_dagster.resource import MetaxyStore
 from metaxy_dagster.targets import Target
 
@@ -62,7 +62,7 @@ def count(opened: MetadataStore, feature: FeatureKey, part: Part | None = None) 
     """
     if opened.graph[feature].is_root:
         return Pending(reason=ROOTS)
-    filters = part_filters(part or {})
+    filters = part_filters(part or {}, {})
     try:
         increment = opened.resolve_update(feature, lazy=True, global_filters=filters)
     except FeatureNotFoundError as error:

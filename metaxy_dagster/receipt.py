@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureGraph, FeatureKey, Graph
-from metaxy_dagster.increment import Part
+from metaxy_dagster.partitions import Part
 
 
 @dataclass(frozen=True)

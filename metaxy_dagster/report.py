@@ -9,7 +9,7 @@ import dagster as dg
 import narwhals as nw
 
 from metaxy_core import MATERIALIZATION_ID, FeaturePlan, MetadataStore
-from metaxy_dagster.increment import frozen, length, part_filters
+from metaxy_dagster.increment import frozen, length
 from metaxy_dagster.metadata import (
     column_lineage,
     column_schema,
@@ -17,6 +17,7 @@ from metaxy_dagster.metadata import (
     increment_table,
     preview,
 )
+from metaxy_dagster.partitions import part_filters, shown, types_of
 from metaxy_dagster.receipt import WriteReceipt
 from metaxy_dagster.resource import MetaxyStore
 
@@ -47,8 +48,8 @@ def report(
     """
     graph = frozen(receipt.graph)
     plan = graph.plan(receipt.feature)
-    filters = part_filters(receipt.part)
     with store.open("r", graph=graph) as opened:
+        filters = part_filters(receipt.part, types_of(opened, plan))
         fingerprint = opened.fingerprint(receipt.feature, filters)
         where = opened.get_store_metadata(receipt.feature)
         metadata: dict[str, Any] = {
@@ -71,6 +72,8 @@ def _done(receipt: WriteReceipt) -> dict[str, Any]:
         "metaxy/rows_written": receipt.rows,
         "metaxy/seconds": round(receipt.seconds, 3),
     }
+    if receipt.part:
+        metadata["metaxy/part"] = dg.MetadataValue.json(shown(receipt.part))
     if receipt.outcomes:
         metadata["metaxy/increment"] = increment_table(receipt.outcomes)
         metadata |= {f"metaxy/{name}": found.found for name, found in receipt.outcomes.items()}

@@ -12,11 +12,12 @@ import dagster as dg
 from metaxy_core import FeatureGraph, FeatureKey, FeaturePlan, Graph, RetryPolicy
 from metaxy_dagster.attempt import Attempt
 from metaxy_dagster.chunks import in_polars, is_frame, items
-from metaxy_dagster.increment import Increment, Part, Work, frozen, resolve
+from metaxy_dagster.increment import Increment, Work, frozen, resolve
 from metaxy_dagster.metadata import event_tags, increment_table
 from metaxy_dagster.options import RunOptions, options_of
 from metaxy_dagster.orphans import OrphanPolicy
 from metaxy_dagster.parameters import Parameters
+from metaxy_dagster.partitions import Part, PartitionBy, part_of_run
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.resource import MetaxyStore
 from metaxy_dagster.samples import SampleFeed, check_part
@@ -40,6 +41,7 @@ class Recipe:
         complete: whether listed samples are the whole world.
         record: record the graph in the store when the asset has run.
         sample_retries: when units that failed are tried again.
+        partition_by: the column that holds the asset's partition keys.
         max_failed: more failed units than this fail the step, after they were recorded.
     """
 
@@ -57,6 +59,7 @@ class Recipe:
     record: bool = True
     sample_retries: RetryPolicy = field(default_factory=RetryPolicy)
     max_failed: int | None = None
+    partition_by: PartitionBy | None = None
 
     def check_failures(self, failed: int) -> None:
         """Fail the step where more units failed than are put up with.
@@ -141,7 +144,7 @@ def work_of(recipe: Recipe, step: Step, samples: Any = None) -> Work:
         recipe.graph,
         samples,
         recipe.complete,
-        recipe.part,
+        {**recipe.part, **part_of_run(step.context, recipe.partition_by)},
         step.options,
         step.run_id,
         recipe.upstream_keys,

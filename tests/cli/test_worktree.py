@@ -80,6 +80,27 @@ def test_there_are_no_refs_outside_a_repository(here, monkeypatch):
     assert "is not in a git repository" in ran.err
 
 
+def test_code_of_the_users_own_work_tree_is_not_taken_for_the_refs(repository):
+    """As an editable installation does that looks modules up by itself."""
+    (repository.path / "cli_helper.py").write_text("")
+    repository.declare(
+        text=f"""
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("cli_helper", {str(repository.path / "cli_helper.py")!r})
+sys.modules["cli_helper"] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules["cli_helper"])
+from metaxy_core import FeatureSpec, active_graph
+active_graph().add(FeatureSpec("video"))
+"""
+    )
+    git(repository.path, "add", ".")
+    git(repository.path, "commit", "--quiet", "-m", "three")
+    ran = repository.run("graph", "diff", "git:HEAD")
+    assert (ran.code, ran.out) == (1, "")
+    assert "the module 'cli_helper' was imported from" in ran.err
+
+
 def test_code_since_a_ref_in_a_folder_of_sources(repository):
     """Packages that an editable installation puts on the path come from the ref, too."""
     path = repository.path / "src"
