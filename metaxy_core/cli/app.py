@@ -37,6 +37,7 @@ app = App(
     "Example: metaxy status --module example_project.features --store meta.duckdb",
     help_format="markdown",
     version=lambda: _version(),
+    suppress_keyboard_interrupt=False,  # told below, as other errors are
 )
 graphs = App(name="graph", help="Draw the graph, compare it, see its history.")
 lists = App(name="list", help="List what there is.")

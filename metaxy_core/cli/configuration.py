@@ -6,8 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from pydantic import JsonValue
@@ -101,11 +100,7 @@ def _settings(config: MetaxyConfig) -> Iterator[Setting]:
             yield Setting(".".join(key), list(settings.fallback_stores), config.origin(*key))
         for option, value in settings.options.items():
             origin = config.origin(*at, OPTIONS, option)
-            yield Setting(f"stores.{store}.{option}", _plain(shown(option, value)), origin)
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else value
+            yield Setting(f"stores.{store}.{option}", shown(option, value), origin)
 
 
 def _checks(config: MetaxyConfig, *, is_opening: bool) -> Iterator[Check]:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from metaxy_core.store import MetadataStore
 
 _HERE = Project()
-Yes = Annotated[bool, Parameter(alias="-y", negative=(), help="Do it; without it, only count.")]
+Yes = Annotated[
+    bool, Parameter(alias="-y", negative=(), help="Do it; without it nothing is changed.")
+]
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from metaxy_core.cli.output import Format, gives, progress, show, show_records, show_rows
-from metaxy_core.cli.project import Project
+from metaxy_core.cli.project import Project, counting
 from metaxy_core.errors import ConfigError
 from metaxy_core.render.text import visible
 
 _HERE = Project()
-DryRun = Annotated[bool, Parameter(negative=(), help="Change nothing, only count.")]
+DryRun = Annotated[bool, Parameter(negative=(), help="Change nothing, only say what would be.")]
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ def replay(
     Args:
         file: The file.
     """
-    store = project.metadata_store()
-    with store.open("r" if dry_run else "w"):
+    with counting(project.metadata_store(), dry_run=dry_run) as store:
         stored = store.replay(file, dry_run=dry_run)
     show_counts(stored, format, "to store" if dry_run else "stored")
     return 0
@@ -98,9 +97,9 @@ def copy(
         history: Superseded and deleted rows too; else only those that count.
     """
     graph = project.graph()
-    store = project.metadata_store(graph)
+    target = project.metadata_store(graph)
     other = project.settings().make_store(source, graph=graph)
-    with store.open("r" if dry_run else "w"), other.open("r"):
+    with counting(target, dry_run=dry_run) as store, other.open("r"):
         wanted = list(features) or [str(key) for key in other.list_features()]
         copied: dict[str, int] = {}
         for key in progress(wanted, "copying"):

@@ -12,7 +12,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from cyclopts import Parameter
 
 from metaxy_core.errors import ConfigError
 from metaxy_core.render.text import one_line, visible
@@ -20,7 +22,9 @@ from metaxy_core.render.text import one_line, visible
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Format = Literal["plain", "json"]
+Format = Annotated[
+    Literal["plain", "json"], Parameter(help="For people, or JSON for programs (docs/schemas).")
+]
 Command = TypeVar("Command", bound=Callable[..., int])
 T = TypeVar("T")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,3 +91,24 @@ class Project:
         from metaxy_core.graph import Graph
 
         return self.settings().make_store(graph=Graph() if graph is None else graph)
+
+
+@contextmanager
+def counting(store: MetadataStore, *, dry_run: bool) -> Iterator[MetadataStore]:
+    """The store, open for writing; for a dry run for reading, and an empty one where there is none.
+
+    What is yet to be made by the first write is no mistake in a dry run of that write.
+    """
+    from metaxy_core import InMemoryMetadataStore, StoreUnavailableError
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(store.open("r" if dry_run else "w"))
+        except StoreUnavailableError as error:
+            if not dry_run or error.reason != "missing":
+                raise
+            store = InMemoryMetadataStore(
+                graph=store.graph, project=store.project, hash_algorithm=store.scheme.algorithm
+            )
+            stack.enter_context(store)
+        yield store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from importlib.util import find_spec
 from keyword import iskeyword
@@ -111,8 +112,8 @@ _README = """\
 
     dagster dev -m {package}.definitions    # the pipeline, in the browser
     metaxy list features                    # what there is
-    metaxy status                           # what there is to do
     metaxy push                             # record the graph as it stands
+    metaxy status                           # what there is to do
     metaxy graph diff                       # what a change of code makes run again
 
 - `metaxy.toml`: where the metadata is kept.
@@ -171,7 +172,7 @@ def init(
     written = [WrittenFile(str(path), action) for path in files]
     show_records(("path", "action"), written, format, "")
     if format == "plain" and not dry_run:
-        where = "" if directory == Path() else f"cd {directory} && "
+        where = "" if directory == Path() else f"cd {shlex.quote(str(directory))} && "
         show(f"Next: {where}dagster dev -m {_package(called)}.definitions")
     return 0
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from metaxy_core.cli.metadata import DryRun
 from metaxy_core.cli.output import Format, gives, show, show_records
-from metaxy_core.cli.project import Project
-from metaxy_core.errors import StoreUnavailableError
+from metaxy_core.cli.project import Project, counting
 from metaxy_core.render.text import visible
-
-if TYPE_CHECKING:
-    from metaxy_core.store import MetadataStore
 
 _HERE = Project()
 
@@ -84,8 +80,8 @@ def push(
     """
     graph = project.graph()
     store = project.metadata_store(graph)
-    push_it = _would_push if dry_run else _push
-    recorded = push_it(store, tag, move_tag=move_tag)
+    with counting(store, dry_run=dry_run) as target:
+        recorded = target.push(tag, move_tag=move_tag, dry_run=dry_run)
     version, count = graph.snapshot_version, len(graph)
     where = visible(store.display())
     named = f" It {'would have' if dry_run else 'has'} the tag {tag}." if tag else ""
@@ -148,18 +144,3 @@ def snapshot(
 
     show(GraphSnapshot.of(project.graph()).to_json(), output)
     return 0
-
-
-def _push(store: MetadataStore, tag: str | None, *, move_tag: bool) -> bool:
-    with store.open("w"):
-        return store.push(tag, move_tag=move_tag)
-
-
-def _would_push(store: MetadataStore, tag: str | None, *, move_tag: bool) -> bool:
-    try:
-        with store.open("r"):
-            return store.push(tag, move_tag=move_tag, dry_run=True)
-    except StoreUnavailableError as error:
-        if error.reason == "missing":  # a new store has no graph
-            return True
-        raise

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 GROUP: Final = "metaxy.features"
 """The group of entry points by which installed packages bring features."""
-_LIBRARY = (*sysconfig.get_paths().values(), str(Path(__file__).parents[1]))
+_OURS = str(Path(__file__).parents[1])
+_LIBRARY = (_OURS, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
 """Where code lies that is not the user's."""
 
 
@@ -139,13 +140,15 @@ def imported(module: str, directory: Path, said: str) -> object:
 
 
 def _place(error: BaseException) -> str:
-    """The last line of the user's own code that led to the error."""
+    """The last line of the user's own code that led to the error, or of an installed package's."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith(("<", *_LIBRARY))
+        if not frame.filename.startswith(("<", _OURS))
     ]
-    return f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
+    # The first is the call of importlib.
+    own = [frame for frame in frames if not frame.filename.startswith(_LIBRARY)] or frames[1:]
+    return f"{own[-1].filename}:{own[-1].lineno}: " if own else ""
 
 
 def _is_chosen(config: MetaxyConfig) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
+from metaxy_core.ambient import active_settings
 from metaxy_core.config.environment import listed
 from metaxy_core.config.layers import Merged, lifted
 from metaxy_core.config.secrets import wrap
@@ -119,6 +120,12 @@ class MetaxyConfig(BaseModel):
         from metaxy_core.config.loading import load
 
         return load(path, start, said)
+
+    @classmethod
+    def active(cls) -> MetaxyConfig | None:
+        """The configuration that `init()` has loaded in this process; None before."""
+        found: MetaxyConfig | None = active_settings()
+        return found
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -35,7 +35,8 @@ def test_every_setting_is_printed_with_who_said_it_and_no_secret(here, monkeypat
         assert found["stores.dev.path"] == ("meta.duckdb", file)
         assert found["stores.dev.lock_timeout"][1] == "environment"
         assert found["stores.prod.dsn"] == ("**********", file)
-        assert found["stores.dev.settings"][0] == {"threads": 1, "motherduck_token": "*" * 10}
+        hidden = dict.fromkeys(("threads", "motherduck_token"), "*" * 10)
+        assert found["stores.dev.settings"][0] == hidden
 
 
 def test_a_right_configuration_is_checked_as_such(here):

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 import metaxy_core
-from metaxy_core import ConfigError, Graph, MetaxyProject, active_graph, init
+from metaxy_core import ConfigError, Graph, MetaxyConfig, MetaxyProject, active_graph, init
 from metaxy_core.ambient import active_settings
 
 FEATURE = """
@@ -31,7 +31,7 @@ def test_entry_points_of_the_list_and_the_module_are_imported(root):
     project = init()
     assert keys(project) == ["a", "b"]
     assert project.graph == active_graph().freeze()
-    assert active_settings() is project.config
+    assert MetaxyConfig.active() is project.config
 
 
 def test_the_environment_names_entry_points(root, monkeypatch):

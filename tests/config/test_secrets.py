@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import logging
+import math
 
 import pytest
 
 from metaxy_core import ConfigError
 from metaxy_core.addresses import harmless
-from metaxy_core.config.secrets import shown
+from metaxy_core.config.secrets import shown, unwrap, wrap
 
 CANARY = "s3cr3t-canary"
 SHAPES = [
@@ -17,6 +20,8 @@ SHAPES = [
     f'type = "postgres"\ndsn = "host=h password={CANARY}"',
     f'type = "postgres"\ndsn = "host=h password=\'{CANARY} x\'"',
     f'type = "postgres"\nhost = "h"\npassword = "{CANARY}"',
+    'type = "postgres"\nhost = "h"\npassword = 20261121',
+    'type = "duckdb"\nsettings = {motherduck_token = 20261121, x = 2026-11-21}',
     f'type = "postgres"\nhost = "h"\nparameters = {{sslpassword = "{CANARY}"}}',
     f'type = "clickhouse"\ndsn = "clickhouse://me:{CANARY}@host/db"',
     f'type = "clickhouse"\nhost = "h"\npassword = "{CANARY}"',
@@ -55,6 +60,21 @@ def test_no_shape_of_a_secret_is_shown(root, store, caplog):
         chain = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         said.append(repr(chain))
     assert CANARY not in "\n".join([*said, caplog.text])
+    assert "20261121" not in "\n".join([*said, caplog.text])
+
+
+def test_whatever_toml_can_say_is_printed_as_json():
+    said = {"lock_timeout": math.nan, "secure": True, "x": datetime.date(2026, 11, 21), "y": [1.5]}
+    printed = {name: shown(name, value) for name, value in wrap(said).items()}
+    assert json.loads(json.dumps(printed, allow_nan=False)) == {
+        "lock_timeout": "nan", "secure": True, "x": "**********", "y": ["**********"],
+    }  # fmt: skip
+
+
+def test_what_is_wrapped_comes_back_as_it_was():
+    said = {"password": "p", "n": 3, "m": {"k": [1, "x"]}, "on": True, "none": None}
+    assert unwrap(wrap(said)) == said
+    assert unwrap(wrap(wrap(said))) == said
 
 
 @pytest.mark.parametrize(
