@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from metaxy_core.diff import Change, FeatureDiff, GraphDiff, GraphView, Severity, neighbourhood
     from metaxy_core.diff import diff as diff_graphs
     from metaxy_core.diff import impact as impact_of
+    from metaxy_core.drift import Drift, code_drift, implements
+    from metaxy_core.external import use_lock
     from metaxy_core.render.markdown import render as render_markdown
     from metaxy_core.render.mermaid import render as render_mermaid
     from metaxy_core.render.svg import data_uri as svg_data_uri
@@ -81,6 +83,7 @@ __all__ = [
     "ConfigError",
     "DefinitionError",
     "DeltaMetadataStore",
+    "Drift",
     "DuckDBMetadataStore",
     "DuckLakeMetadataStore",
     "EdgePlan",
@@ -127,14 +130,17 @@ __all__ = [
     "SystemDataNotFoundError",
     "WorkPlan",
     "active_graph",
+    "code_drift",
     "diff_graphs",
     "impact_of",
+    "implements",
     "init",
     "neighbourhood",
     "render_markdown",
     "render_mermaid",
     "svg_data_uri",
     "use_graph",
+    "use_lock",
 ]
 
 _AT_FIRST_USE = {
@@ -162,6 +168,10 @@ _AT_FIRST_USE = {
     "SQLiteMetadataStore": "metaxy_core.store.stores",
     "WorkPlan": "metaxy_core.work",
     "Severity": "metaxy_core.diff",
+    "Drift": "metaxy_core.drift",
+    "code_drift": "metaxy_core.drift",
+    "implements": "metaxy_core.drift",
+    "use_lock": "metaxy_core.external",
     "init": "metaxy_core.config",
     "neighbourhood": "metaxy_core.diff",
 }

@@ -14,6 +14,7 @@ from metaxy_core import (
     Graph,
     RetryPolicy,
     active_graph,
+    implements,
 )
 from metaxy_dagster.arguments import (
     IO_MANAGER_KEY,
@@ -108,6 +109,9 @@ def feature_asset(
         chosen = active_graph() if graph is None else graph
         assets = translation or Translation(frozen(chosen), translator or FeatureTranslator())
         key = assets.graph[feature].key
+        known = implements(key, graph=assets.graph, by=feature_asset)
+        for source in filter(None, (function, samples)):
+            known(source)
         spec = with_references(assets.spec(key, part), function, feature)
         parameters = read_parameters(function, key)
         listed = None if samples is None else read_parameters(samples, key)

@@ -110,11 +110,13 @@ class Inspection:
                 self.context.log.info("The rows to be computed again are not known: %s", error)
         # Whoever names a baseline wants to see every difference from it.
         is_done = self.baseline is None and found.is_done(rows)
-        done = "; no stored row is of another version" if is_done else ""
+        said = f"{found.summary}{'; no stored row is of another version' if is_done else ''}"
+        if found.drift is not None:
+            said = f"{said.rstrip('.')}. The code changed, no code version did."
         return _result(
             key,
-            is_done or found.severity in (None, Severity.COSMETIC),
-            f"{found.summary}{done}",
+            found.drift is None and (is_done or found.severity in (None, Severity.COSMETIC)),
+            said,
             found.metadata(rows),
             _ERROR if found.severity is Severity.BREAKING else _WARN,
         )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from metaxy_core.cli import (
+    checks,
     configuration,
     deletion,
     describe,
@@ -20,6 +21,7 @@ from metaxy_core.cli import (
     graph,
     inventory,
     listing,
+    locks,
     metadata,
     plan,
     scaffold,
@@ -47,6 +49,7 @@ for group in (graphs, lists, upkeep, failed, settings):
 app.command(scaffold.init, name="init")
 app.command(describe.describe, name="describe")
 app.command(status.status, name="status")
+app.command(locks.lock, name="lock")
 app.command(plan.plan, name="plan")
 app.command(plan.explain, name="explain")
 app.command(snapshots.push, name="push")
@@ -57,6 +60,7 @@ failed.command(failures.retry, name="retry")
 failed.command(failures.clear, name="clear")
 graphs.command(graph.render, name="render")
 graphs.command(graph.diff, name="diff")
+graphs.command(checks.check, name="check")
 graphs.command(snapshots.push, name="push")
 graphs.command(snapshots.history, name="history")
 graphs.command(snapshots.snapshot, name="snapshot")

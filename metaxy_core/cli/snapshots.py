@@ -24,11 +24,13 @@ class Pushed:
         recorded: false where the graph is the newest already.
         version: the snapshot version.
         features: how many the graph has.
+        tag: the name that it has got.
     """
 
     recorded: bool
     version: str
     features: int
+    tag: str | None
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class RecordedGraph:
     """One recorded graph; the time is UTC."""
 
     version: str
+    tags: tuple[str, ...]
     recorded_at: str
     features: int
     project: str
@@ -55,34 +58,46 @@ class WrittenGraph:
 
 
 @gives(lambda: list[Pushed])
-def push(*, dry_run: DryRun = False, project: Project = _HERE, format: Format = "plain") -> int:
-    """Record the graph as the newest in the store.
+def push(
+    *,
+    tag: str | None = None,
+    move_tag: Annotated[bool, Parameter(negative=())] = False,
+    dry_run: DryRun = False,
+    project: Project = _HERE,
+    format: Format = "plain",
+) -> int:
+    """Record the graph, and the code of its features, as the newest in the store.
 
-    Nothing happens where it already is.
+    Nothing happens where both already are.
 
-    Example: metaxy push --module example_project.features --store meta.duckdb
+    Example: metaxy push --module example_project.features --store meta.duckdb --tag v1
 
     Exit codes: 0 recorded or already there, 1 a mistake.
+
+    Args:
+        tag: A name for the graph: `metaxy graph diff v1`.
+        move_tag: Take the name from another graph that has it.
     """
     graph = project.graph()
     store = project.metadata_store(graph)
     with counting(store, dry_run=dry_run) as target:
-        recorded = target.push(dry_run=dry_run)
+        recorded = target.push(tag, move_tag=move_tag, dry_run=dry_run)
     version, count = graph.snapshot_version, len(graph)
     where = visible(store.display())
+    named = f" It {'would have' if dry_run else 'has'} the tag {tag}." if tag else ""
     if format == "json":
-        show_records((), [Pushed(recorded, version, count)], "json", "")
+        show_records((), [Pushed(recorded, version, count, tag)], "json", "")
     elif recorded:
         verb = "Would record" if dry_run else "Recorded"
-        show(f"{verb} {version[:8]} ({count} features) in {where}.")
+        show(f"{verb} {version[:8]} ({count} features) in {where}.{named}")
     else:
-        show(f"{version[:8]} is already the newest in {where}.")
+        show(f"{version[:8]} is already the newest in {where}.{named}")
     return 0
 
 
 @gives(lambda: list[RecordedGraph])
 def history(*, project: Project = _HERE, format: Format = "plain") -> int:
-    """List the recorded graphs of the project, newest first; times are UTC.
+    """List the recorded graphs of the project, newest first, with their tags; times are UTC.
 
     Example: metaxy graph history --store meta.duckdb --format json
 
@@ -93,13 +108,17 @@ def history(*, project: Project = _HERE, format: Format = "plain") -> int:
         recorded = store.snapshots()[::-1]
     lines = [
         RecordedGraph(
-            one.version, one.recorded_at.isoformat(timespec="seconds"), one.features, one.project
+            one.version,
+            one.tags,
+            one.recorded_at.isoformat(timespec="seconds"),
+            one.features,
+            one.project,
         )
         for one in recorded
     ]
     if format == "plain":
         lines = [replace(line, version=line.version[:8]) for line in lines]
-    columns = ("version", "recorded_at", "features", "project")
+    columns = ("version", "tags", "recorded_at", "features", "project")
     whose = visible(store.project)
     empty = f"No graph of the project '{whose}' is recorded; `metaxy push` records one."
     show_records(columns, lines, format, empty)

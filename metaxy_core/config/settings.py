@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
@@ -13,6 +13,7 @@ from metaxy_core.config.environment import listed
 from metaxy_core.config.layers import Merged, lifted
 from metaxy_core.config.secrets import wrap
 from metaxy_core.errors import ConfigError
+from metaxy_core.external.lock import LOCK_FILE
 from metaxy_core.hashing import HashAlgorithm
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class MetaxyConfig(BaseModel):
         allow_classes: what a store's `type` may name besides the short names: `module:Class`, or
             `module:*`.
         spool_dir: where rows are kept that could not be stored.
+        external: features of other projects that several declare: which one to lock, by key.
+        external_versions: whether other versions of locked features are a warning or a mistake.
 
     >>> config = MetaxyConfig(store="dev", stores={"dev": {"type": "memory"}})
     >>> config.make_store().name
@@ -91,6 +94,8 @@ class MetaxyConfig(BaseModel):
     auto_create_tables: bool = True
     allow_classes: Names = ()
     spool_dir: Path | None = None
+    external: dict[str, str] = Field(default_factory=dict)
+    external_versions: Literal["warn", "error"] = "warn"
 
     _files: tuple[Path, ...] = PrivateAttr(default=())
     _merged: Merged = PrivateAttr(default_factory=Merged)
@@ -156,15 +161,30 @@ class MetaxyConfig(BaseModel):
 
         return make(self, name, graph)
 
-    def load_features(self) -> FeatureGraph | Graph:
+    @property
+    def lock_file(self) -> Path:
+        """Where the features of other projects are locked: `metaxy.lock` beside the file."""
+        return self.root / LOCK_FILE
+
+    def load_features(self, *, locked: bool = True) -> FeatureGraph | Graph:
         """Import the features: the entry points, `module`, and those of installed packages.
 
         Feature classes register in the active graph, so that is what comes back, unless every
-        entry point names a graph of its own.
+        entry point names a graph of its own. What they depend on in other projects is added from
+        the lock file, unless a graph is frozen already.
+
+        Args:
+            locked: whether to add the features of other projects.
 
         Raises:
             ConfigError: a module cannot be imported; names the place in it.
+            ExternalFeatureError: the lock file is damaged.
         """
         from metaxy_core.config.features import load_features
+        from metaxy_core.external import use_lock
+        from metaxy_core.graph import FeatureGraph
 
-        return load_features(self)
+        found = load_features(self)
+        if locked and isinstance(found, FeatureGraph):
+            use_lock(self.lock_file, found)
+        return found

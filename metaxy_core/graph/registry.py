@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from metaxy_core.aliases import FeatureGraphSpellings
-from metaxy_core.errors import CycleError
+from metaxy_core.errors import CycleError, UnknownFeatureError
 from metaxy_core.graph.graph import Graph, check_new
 from metaxy_core.graph.plan import plan_feature
 from metaxy_core.keys import FeatureKey
@@ -65,6 +65,12 @@ class FeatureGraph(FeatureGraphSpellings):
         if self._frozen is None:
             self._frozen = Graph(self._specs.values())
         return self._frozen
+
+    def __getitem__(self, feature: Any) -> FeatureSpec:
+        wanted = FeatureKey.of(feature)
+        if wanted not in self._specs:
+            raise UnknownFeatureError(f"The feature '{wanted}' has not been declared so far.")
+        return self._specs[wanted]
 
     def __iter__(self) -> Iterator[FeatureKey]:
         return iter(self._specs)

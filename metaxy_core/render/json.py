@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
+from pydantic import JsonValue
+
 from metaxy_core.diff.view import EdgeView, GraphView, NodeView, Status
 
 FORMAT: Final = 1
@@ -51,7 +53,15 @@ def render(view: GraphView) -> str:
     >>> json.loads(render(GraphView.of(Graph())))["kind"]
     'graph'
     """
-    shown = Drawing(
+    text = json.dumps(shown(view), indent=2)
+    for char in "<>&":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def shown(view: GraphView) -> dict[str, JsonValue]:
+    """What is written of a view, as plain values."""
+    drawing = Drawing(
         FORMAT,
         "diff" if view.is_diff else "graph",
         view.counts,
@@ -61,7 +71,5 @@ def render(view: GraphView) -> str:
         view.edges,
         view.hidden,
     )
-    text = json.dumps(asdict(shown), indent=2)
-    for char in "<>&":
-        text = text.replace(char, f"\\u{ord(char):04x}")
-    return text
+    plain: dict[str, JsonValue] = json.loads(json.dumps(asdict(drawing)))
+    return plain

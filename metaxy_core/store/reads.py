@@ -28,6 +28,7 @@ from metaxy_core.store.recorded import Recorded
 from metaxy_core.store.request import Request, units_of
 from metaxy_core.store.tables import IN_MEMORY, native_engine
 from metaxy_core.system import snapshots
+from metaxy_core.system.snapshots import RecordedSnapshot
 from metaxy_core.work import WorkPlan
 from metaxy_core.work.explanation import Explanation
 
@@ -282,16 +283,41 @@ class ReadStore(BaseStore):
         rows = reading.stored(plan, reading.complete(plan, found[1]), version)
         return fingerprint(self, plan, apply(rows, listed(filters)))
 
-    def snapshots(self) -> list[snapshots.RecordedSnapshot]:
+    def snapshots(self) -> list[RecordedSnapshot]:
         """The recorded graphs of the project, oldest first."""
         self._readable()
         return snapshots.history(self.backend, self.project)
 
-    def load_snapshot(self, version: str = "latest") -> GraphSnapshot:
-        """Load a recorded graph of the project: `"latest"`, or the beginning of its version.
+    def load_snapshot(self, version: str | RecordedSnapshot = "latest") -> GraphSnapshot:
+        """Load a recorded graph of the project.
+
+        Args:
+            version: `"latest"`, a tag, the start of its version, or one of `snapshots()`.
 
         Raises:
             SystemDataNotFoundError: no such snapshot.
         """
         self._readable()
         return snapshots.load(self.backend, version, self.project)
+
+    def load_sources(self, version: str | RecordedSnapshot = "latest") -> dict[FeatureKey, str]:
+        """The code of the features that was recorded with a graph, as `metaxy graph check` sees it.
+
+        Args:
+            version: as for `load_snapshot`.
+
+        Raises:
+            SystemDataNotFoundError: no such snapshot.
+        """
+        self._readable()
+        return snapshots.load_sources(self.backend, version, self.project)
+
+    def other_projects(self) -> dict[str, GraphSnapshot]:
+        """The newest recorded graph of every other project, here or in a fallback store."""
+        self._readable()
+        found: dict[str, GraphSnapshot] = {}
+        for store in fallback.chain(self):
+            for project in {one.project for one in snapshots.history(store.backend)}:
+                if project != self.project and project not in found:
+                    found[project] = snapshots.load(store.backend, "latest", project)
+        return dict(sorted(found.items()))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from metaxy_core.backends.base import to_polars
+from metaxy_core.drift import sources
 from metaxy_core.errors import (
     NotStoredError,
     StoreUnavailableError,
@@ -279,13 +280,31 @@ class WriteStore(ReadStore):
         run = materialization_id or self.materialization_id
         runs.record(self.backend, self._plan(feature).key, units, seconds, money, run)
 
-    def push(self, *, dry_run: bool = False) -> bool:
-        """Record the graph as the project's newest; False where it already is.
+    def push(
+        self, tag: str | None = None, *, move_tag: bool = False, dry_run: bool = False
+    ) -> bool:
+        """Record the graph, and the code of its features, as the project's newest.
 
-        With `dry_run` only says whether it would be recorded.
+        False where both are the newest already. The code is that of the functions known by
+        `implements`; `metaxy graph check` compares with it.
+
+        Args:
+            tag: a name for the graph, for `load_snapshot` and diffs.
+            move_tag: take the name from another graph that has it.
+            dry_run: only say whether it would be recorded.
+
+        Raises:
+            TagError: the tag is no name, or another graph has it.
         """
         (self._readable if dry_run else self._writable)()
-        snapshot = GraphSnapshot.of(self.graph)
-        if dry_run:
-            return not snapshots.is_newest(self.backend, snapshot, self.project)
-        return snapshots.push(self.backend, snapshot, self.project)
+        graph = self.graph
+        code, _ = sources(graph)
+        return snapshots.push(
+            self.backend,
+            GraphSnapshot.of(graph),
+            self.project,
+            code,
+            tag,
+            move_tag=move_tag,
+            dry_run=dry_run,
+        )

@@ -63,6 +63,8 @@ ASKED: dict[str, list[str]] = {
     "failures retry": ["failures retry faces --dry-run --format json"],
     "failures clear": ["failures clear faces --dry-run --format json"],
     "describe": ["describe crop --format json", "describe dev --format json"],
+    "graph check": ["graph check --format json"],
+    "lock": [],  # in test_locks.py: it takes another project
     "status": ["status --format json"],
     "push": ["push --format json"],
 }
