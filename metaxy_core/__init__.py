@@ -17,11 +17,13 @@ from metaxy_core.columns import (
     STATUS,
 )
 from metaxy_core.errors import (
+    ConfigError,
     DefinitionError,
     FeatureNotFoundError,
     HashSchemeMismatchError,
     MetadataSchemaError,
     MetaxyError,
+    PlanError,
     StoreUnavailableError,
     SystemDataNotFoundError,
 )
@@ -41,9 +43,12 @@ from metaxy_core.spec import (
 )
 
 if TYPE_CHECKING:
+    from metaxy_core.config import MetaxyConfig, MetaxyProject, init
     from metaxy_core.diff import Change, FeatureDiff, GraphDiff, GraphView, Severity, neighbourhood
     from metaxy_core.diff import diff as diff_graphs
     from metaxy_core.diff import impact as impact_of
+    from metaxy_core.drift import Drift, code_drift, implements
+    from metaxy_core.external import use_lock
     from metaxy_core.render.markdown import render as render_markdown
     from metaxy_core.render.mermaid import render as render_mermaid
     from metaxy_core.render.svg import data_uri as svg_data_uri
@@ -62,6 +67,8 @@ if TYPE_CHECKING:
         PostgresMetadataStore,
         SQLiteMetadataStore,
     )
+    from metaxy_core.system.failures import RetryPolicy
+    from metaxy_core.work import WorkPlan
 
 __all__ = [
     "DATA_VERSION_BY_FIELD",
@@ -73,8 +80,10 @@ __all__ = [
     "BufferedMetadataWriter",
     "Change",
     "ClickHouseMetadataStore",
+    "ConfigError",
     "DefinitionError",
     "DeltaMetadataStore",
+    "Drift",
     "DuckDBMetadataStore",
     "DuckLakeMetadataStore",
     "EdgePlan",
@@ -108,21 +117,30 @@ __all__ = [
     "LineageRelationship",
     "MetadataSchemaError",
     "MetadataStore",
+    "MetaxyConfig",
     "MetaxyError",
+    "MetaxyProject",
+    "PlanError",
     "PostgresMetadataStore",
+    "RetryPolicy",
     "SQLiteMetadataStore",
     "Severity",
     "SpecialFieldDep",
     "StoreUnavailableError",
     "SystemDataNotFoundError",
+    "WorkPlan",
     "active_graph",
+    "code_drift",
     "diff_graphs",
     "impact_of",
+    "implements",
+    "init",
     "neighbourhood",
     "render_markdown",
     "render_mermaid",
     "svg_data_uri",
     "use_graph",
+    "use_lock",
 ]
 
 _AT_FIRST_USE = {
@@ -143,9 +161,18 @@ _AT_FIRST_USE = {
     "Increment": "metaxy_core.store",
     "LazyIncrement": "metaxy_core.store",
     "MetadataStore": "metaxy_core.store",
+    "MetaxyConfig": "metaxy_core.config",
+    "MetaxyProject": "metaxy_core.config",
     "PostgresMetadataStore": "metaxy_core.store.stores",
+    "RetryPolicy": "metaxy_core.system.failures",
     "SQLiteMetadataStore": "metaxy_core.store.stores",
+    "WorkPlan": "metaxy_core.work",
     "Severity": "metaxy_core.diff",
+    "Drift": "metaxy_core.drift",
+    "code_drift": "metaxy_core.drift",
+    "implements": "metaxy_core.drift",
+    "use_lock": "metaxy_core.external",
+    "init": "metaxy_core.config",
     "neighbourhood": "metaxy_core.diff",
 }
 

@@ -20,6 +20,7 @@ T = TypeVar("T")
 NAMES: Final = {
     "BaseFeature": "Feature",
     "BatchedMetadataWriter": "BufferedMetadataWriter",
+    "init_metaxy": "init",
 }
 """Earlier names of the package's own names."""
 

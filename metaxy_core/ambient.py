@@ -1,10 +1,11 @@
-"""The only context variable: the graph that feature classes register in."""
+"""The only ambient state: the graph that feature classes register in, and the active settings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from metaxy_core.graph import FeatureGraph
 
@@ -25,3 +26,19 @@ def use_graph(graph: FeatureGraph) -> Iterator[FeatureGraph]:
         yield graph
     finally:
         _graph.reset(token)
+
+
+class _Process:
+    """What `init()` has loaded, for every thread of the process."""
+
+    settings: Any = None
+
+
+def active_settings() -> Any:
+    """The configuration that `init()` has loaded; None before."""
+    return _Process.settings
+
+
+def set_settings(settings: Any) -> None:
+    """Make a configuration the active one of this process."""
+    _Process.settings = settings

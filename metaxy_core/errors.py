@@ -10,6 +10,7 @@ MetaxyError
 │   ├── UnknownFieldError
 │   ├── CycleError
 │   └── EdgeError                       an edge whose id columns do not fit
+├── ExternalFeatureError                another project's feature is not there, or not as locked
 ├── FilterError                         a filter text that is not in the language
 ├── PlanError                           a file that is no plan, or a plan for another graph
 ├── StoreError
@@ -27,6 +28,7 @@ MetaxyError
 │   ├── HashAlgorithmNotSupportedError
 │   ├── VersioningEngineMismatchError
 │   ├── EngineUnavailableError          the database cannot compute with what it is given
+│   ├── TagError                        a tag that is no name, or that another graph has
 │   └── SystemDataNotFoundError         no such snapshot
 └── ConfigError
 
@@ -100,6 +102,10 @@ class CycleError(DefinitionError):
 
 class EdgeError(DefinitionError):
     """An edge whose id columns do not fit the feature or its other edges."""
+
+
+class ExternalFeatureError(MetaxyError):
+    """A feature of another project cannot be locked, or is not what was locked."""
 
 
 class FilterError(MetaxyError, ValueError):
@@ -249,6 +255,10 @@ class PolarsMaterializationWarning(UserWarning):
     it computes (no temporary tables). The increment is the same. Silence it with
     `versioning_engine="polars"`.
     """
+
+
+class TagError(StoreError, ValueError):
+    """A name that a recorded graph cannot have, or that another one has."""
 
 
 class SystemDataNotFoundError(StoreError):

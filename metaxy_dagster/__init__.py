@@ -11,7 +11,7 @@ from metaxy_dagster.increments import Increments
 from metaxy_dagster.io_manager import MetaxyIOManager
 from metaxy_dagster.multi_assets import multi_feature_asset
 from metaxy_dagster.observe import observe_features
-from metaxy_dagster.options import RunOptions
+from metaxy_dagster.options import RunOptions, plan_config, planned_assets
 from metaxy_dagster.parts import union_asset
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.resource import MetaxyStore
@@ -43,5 +43,7 @@ __all__ = [
     "multi_feature_asset",
     "observe_features",
     "on_increment",
+    "plan_config",
+    "planned_assets",
     "union_asset",
 ]

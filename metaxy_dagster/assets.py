@@ -7,7 +7,15 @@ from typing import Any
 
 import dagster as dg
 
-from metaxy_core import DefinitionError, FeatureGraph, FeaturePlan, Graph, active_graph
+from metaxy_core import (
+    DefinitionError,
+    FeatureGraph,
+    FeaturePlan,
+    Graph,
+    RetryPolicy,
+    active_graph,
+    implements,
+)
 from metaxy_dagster.arguments import (
     IO_MANAGER_KEY,
     STORE_KEY,
@@ -16,9 +24,11 @@ from metaxy_dagster.arguments import (
     value_inputs,
 )
 from metaxy_dagster.guard import GuardLevel, guard_of
-from metaxy_dagster.increment import Part, frozen
+from metaxy_dagster.increment import frozen
+from metaxy_dagster.metadata import PARTITION_BY
 from metaxy_dagster.orphans import OrphanPolicy, check_policy
 from metaxy_dagster.parameters import Parameters, read_parameters, signature
+from metaxy_dagster.partitions import Part, PartitionBy, check_partition_by
 from metaxy_dagster.references import with_references
 from metaxy_dagster.run import Guard, OnEmpty, Recipe, run_feature
 from metaxy_dagster.translator import FeatureTranslator, Translation
@@ -35,6 +45,9 @@ def feature_asset(
     on_empty: OnEmpty = "materialize",
     guard: GuardLevel | Guard | None = None,
     record_snapshot: bool = True,
+    sample_retries: RetryPolicy | None = None,
+    max_failed: int | None = None,
+    partition_by: PartitionBy | None = None,
     translator: FeatureTranslator | None = None,
     translation: Translation | None = None,
     store: str = STORE_KEY,
@@ -68,6 +81,11 @@ def feature_asset(
         guard: `"breaking"` or `"any"` refuses to compute a feature whose declaration changed so,
             see `graph_guard`; or a function of context and plan that raises to refuse.
         record_snapshot: record the graph in the store after a successful run.
+        sample_retries: when units reported by `increment.fail` are offered again.
+        max_failed: fail the step, after storing what succeeded, where more units failed.
+        partition_by: the column that holds the keys of `partitions_def`: a text, integer, boolean,
+            date or time of the parents' rows, or of the root's samples; per dimension, of
+            multi-partitions. A run does the samples of its partitions, a range in one run.
         translator: decides the asset's key, group, kinds and so on.
         store: the resource key of the `MetaxyStore`.
         io_manager_key: the resource key of the `MetaxyIOManager`.
@@ -91,6 +109,9 @@ def feature_asset(
         chosen = active_graph() if graph is None else graph
         assets = translation or Translation(frozen(chosen), translator or FeatureTranslator())
         key = assets.graph[feature].key
+        known = implements(key, graph=assets.graph, by=feature_asset)
+        for source in filter(None, (function, samples)):
+            known(source)
         spec = with_references(assets.spec(key, part), function, feature)
         parameters = read_parameters(function, key)
         listed = None if samples is None else read_parameters(samples, key)
@@ -100,6 +121,12 @@ def feature_asset(
         arguments, asset_key = merged_arguments(
             spec, value_inputs(parameters, parents, io_manager_key), asset_arguments
         )
+        partitions = arguments["partitions_def"]
+        check_partition_by(key, partition_by, partitions)
+        if partition_by is not None:
+            arguments["metadata"][PARTITION_BY] = dg.MetadataValue.json(partition_by)
+        if isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+            arguments.setdefault("backfill_policy", dg.BackfillPolicy.single_run())
         recipe = Recipe(
             key,
             chosen,
@@ -113,6 +140,9 @@ def feature_asset(
             on_empty,
             guard_of(guard, chosen, store),
             record_snapshot,
+            sample_retries or RetryPolicy(),
+            max_failed,
+            partition_by,
         )
         options = "config_schema" not in asset_arguments
         compute = step_function(

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from logging import Logger
 from typing import Any
 
 import narwhals as nw
 import polars as pl
 
-from metaxy_core import PROVENANCE_BY_FIELD, MetadataStore
+from metaxy_core import (
+    PROVENANCE_BY_FIELD,
+    MetadataSchemaError,
+    MetadataStore,
+    RetryPolicy,
+)
 from metaxy_dagster.chunks import in_polars, with_provenance
 from metaxy_dagster.increment import Increment, Work, length
 from metaxy_dagster.orphans import OrphanPolicy, handle, policy_name
 from metaxy_dagster.receipt import Outcome, WriteReceipt
+from metaxy_dagster.samples import check_part
 from metaxy_dagster.spool import SpoolLog
 
 _TYPES = {"str": pl.String, "int": pl.Int64, "bool": pl.Boolean}
@@ -35,12 +41,15 @@ class Attempt:
     increment: Increment
     log: Logger
     strict: bool = True
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     rows: int = 0
+    failures: list[tuple[dict[str, Any], BaseException | str]] = field(default_factory=list)
     childless: int = 0
     _written: SpoolLog = field(init=False)
     _schema: Mapping[str, Any] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
     _units: int = 0
+    _failed: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def __post_init__(self) -> None:
         self._written = self.increment.spool.log()
@@ -57,6 +66,8 @@ class Attempt:
         rows = with_provenance(plan, in_polars(frame), todo, strict=self.strict)
         if not rows.height:
             return 0
+        mine = {name: v for name, v in self.work.part.items() if name in rows.columns}
+        check_part(replace(self.work, part=mine), rows)
         stored = self.store.deliver(plan.key, rows)
         units = rows.select(plan.unit).unique()
         self._written.add(units)
@@ -65,8 +76,37 @@ class Attempt:
         self._report_progress(stored)
         return stored
 
+    def record_failures(self) -> None:
+        """Record the units that the function reported as failed since the last time."""
+        reported, self.increment.progress.failed = self.increment.progress.failed, []
+        if not reported:
+            return
+        unit = list(self.work.plan.unit)
+        # Told twice, the last one counts.
+        errors = {tuple(ids[name] for name in unit): error for ids, error in reported}
+        todo = self.increment.provenance().to_native().collect()
+        failed = pl.DataFrame(list(errors), schema=todo.select(unit).schema, orient="row")
+        rows = failed.join(todo, on=unit, how="inner", maintain_order="left")
+        if rows.height < failed.height:
+            foreign = failed.join(todo, on=unit, how="anti").row(0, named=True)
+            raise MetadataSchemaError(
+                str(self.work.feature),
+                f"a failure was reported of {foreign}, which is not in the increment.",
+            )
+        with self.store.open("w") as opened:
+            lost = opened.record_failures(
+                self.work.feature, rows, list(errors.values()), policy=self.retry
+            )
+        self.failures += reported
+        self._failed = pl.concat([self._failed, failed], how="diagonal")
+        self.log.warning(
+            "%s: %d units failed, %d of them for the last time: %s",
+            *(self.work.feature, rows.height, lost, next(iter(errors.values()))),
+        )
+
     def finish(self, policy: OrphanPolicy) -> WriteReceipt:
         """Settle childless parents, deal with orphans, and say what was done."""
+        self.record_failures()
         unit = list(self.work.plan.unit)
         todo = self.increment.todo().to_native().select(unit)
         written = self._written.read()
@@ -74,24 +114,33 @@ class Attempt:
         if self.work.plan.is_expansion:
             done = pl.concat([done, self._settle(done)])
         orphans = handle(self.store, self.work, self.increment.orphaned, policy)
+        seconds = time.monotonic() - self._began
+        if self._units:
+            with self.store.open("w") as opened:
+                opened.record_run(self.work.feature, self._units, seconds)
         return WriteReceipt(
             self.work.feature,
             self.work.graph,
             self._outcomes(done, orphans),
             self.rows,
-            time.monotonic() - self._began,
+            seconds,
             self.childless,
             policy_name(policy),
             self.work.part,
             self.work.run_id,
             self.work.upstream_keys,
+            self.failures,
         )
 
     def _settle(self, written: pl.LazyFrame) -> pl.LazyFrame:
         """Mark finished parents without any row, so that they are not offered again."""
         unit = list(self.work.plan.unit)
         finished = self.increment.finished().to_native().select(*unit, PROVENANCE_BY_FIELD)
-        empty: pl.DataFrame = finished.join(written, on=unit, how="anti").collect()
+        left = finished.join(written, on=unit, how="anti")
+        if self._failed.height:
+            failed = _cast(self._failed.lazy(), left.select(unit))
+            left = left.join(failed, on=unit, how="anti")
+        empty: pl.DataFrame = left.collect()
         if not empty.height:
             return empty.lazy().select(unit)
         with self.store.open("w") as opened:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from metaxy_core import Graph, GraphSnapshot, MetadataStore
+from metaxy_core import FeatureKey, Graph, GraphSnapshot, MetadataStore
 
 SHOWN = 8
 """Characters of a version that are for eyes."""
@@ -26,12 +27,14 @@ class Baseline:
         graph: None where only the feature's version is known.
         feature_version: what the feature's asset was last made under; may be cut.
         source: where it comes from, in words.
+        sources: the code recorded with the graph, of the features that it is known of.
     """
 
     version: str
     source: str
     graph: Graph | None = None
     feature_version: str | None = None
+    sources: Mapping[FeatureKey, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -62,7 +65,8 @@ def recorded(opened: MetadataStore, version: str) -> Baseline:
         SystemDataNotFoundError: there is no such snapshot, or more than one.
     """
     snapshot = opened.load_snapshot(version)
-    return Baseline(snapshot.version, "the store", snapshot.graph)
+    code = opened.load_sources(version)
+    return Baseline(snapshot.version, "the store", snapshot.graph, sources=code)
 
 
 def newest(opened: MetadataStore, before: datetime | None = None) -> Baseline | None:
@@ -75,8 +79,8 @@ def newest(opened: MetadataStore, before: datetime | None = None) -> Baseline | 
     if not known:
         return None
     at = f"{_utc(known[-1]):%Y-%m-%d %H:%M} UTC"
-    graph = opened.load_snapshot(known[-1].version).graph
-    return Baseline(known[-1].version, f"the store, recorded {at}", graph)
+    graph, code = opened.load_snapshot(known[-1]).graph, opened.load_sources(known[-1])
+    return Baseline(known[-1].version, f"the store, recorded {at}", graph, sources=code)
 
 
 def last_made(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ import narwhals as nw
 from metaxy_core import (
     FEATURE_VERSION,
     Change,
+    Drift,
     FeatureDiff,
     FeatureKey,
     Graph,
@@ -20,6 +22,7 @@ from metaxy_core import (
     GraphView,
     MetadataStore,
     Severity,
+    code_drift,
     diff_graphs,
     impact_of,
     neighbourhood,
@@ -53,6 +56,15 @@ class Comparison:
     def own(self) -> FeatureDiff | None:
         """The feature's own difference."""
         return self.diff.features[self.feature] if self.diff else None
+
+    @cached_property
+    def drift(self) -> Drift | None:
+        """How the feature's code changed, where its code versions did not."""
+        if self.diff is None:
+            return None
+        recorded = self.baseline.sources
+        found = code_drift(self.diff.before, recorded, self.graph, [self.feature])
+        return next(iter(found), None)
 
     @property
     def severity(self) -> Severity | None:
@@ -117,6 +129,8 @@ class Comparison:
             shown["changed_fields"] = sum(field.version_changed for field in self.own.fields)
         if rows is not None:
             shown["would_recompute"] = rows.get(self.feature, 0)
+        if self.drift is not None:
+            shown["code_diff"] = dg.MetadataValue.md(code_block(self.drift.diff, "diff"))
         if self.severity is None or self.diff is None:
             return shown
         view = self._picture()
@@ -126,7 +140,7 @@ class Comparison:
         return {
             "diff": dg.MetadataValue.md(f"{picture}\n\n{render_markdown(view)}"),
             # As a code block: the page would run the lines of a plain text together.
-            "mermaid": dg.MetadataValue.md(f"```mermaid\n{render_mermaid(view)}\n```"),
+            "mermaid": dg.MetadataValue.md(code_block(render_mermaid(view), "mermaid")),
             **shown,
         }
 
@@ -199,6 +213,13 @@ def compare(graph: Graph, feature: FeatureKey, baseline: Baseline) -> Comparison
     """
     diff = diff_graphs(baseline.graph, graph) if baseline.graph is not None else None
     return Comparison(graph, feature, baseline, diff)
+
+
+def code_block(text: str, language: str) -> str:
+    """A Markdown code block that nothing in the text can end."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def stale_rows(opened: MetadataStore, feature: FeatureKey) -> int:

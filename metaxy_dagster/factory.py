@@ -17,9 +17,10 @@ from metaxy_dagster.automation import metaxy_automation_sensor, on_increment
 from metaxy_dagster.checks import feature_checks
 from metaxy_dagster.increment import frozen
 from metaxy_dagster.io_manager import MetaxyIOManager
-from metaxy_dagster.jobs import cleanup_job, record_snapshot_job
+from metaxy_dagster.jobs import cleanup_job, compact_job, record_snapshot_job, verify_job
 from metaxy_dagster.observe import observe_features
 from metaxy_dagster.orphans import OrphanPolicy
+from metaxy_dagster.partitions import PartitionBy
 from metaxy_dagster.resource import MetaxyStore
 from metaxy_dagster.schedules import build_increment_schedule
 from metaxy_dagster.sensors import increment_sensor
@@ -52,6 +53,9 @@ ChecksOf = Callable[[Built], Iterable[dg.AssetChecksDefinition]]
 AutomationOf = Callable[[Built], Iterable[dg.SensorDefinition | dg.ScheduleDefinition]]
 
 
+_UPKEEP = (record_snapshot_job, cleanup_job, verify_job, compact_job)
+
+
 def build_feature_definitions(
     graph: Graph | FeatureGraph | str | Iterable[Any],
     *,
@@ -62,7 +66,7 @@ def build_feature_definitions(
     automation: str | AutomationOf | None = None,
     automation_condition: dg.AutomationCondition[Any] | None = None,
     translator: FeatureTranslator | None = None,
-    partitions: Mapping[Any, dg.PartitionsDefinition[Any]] | None = None,
+    partitions: Mapping[Any, tuple[dg.PartitionsDefinition[Any], PartitionBy]] | None = None,
     group: str | None = None,
     pool: str | None = None,
     orphans: OrphanPolicy = "report",
@@ -83,15 +87,16 @@ def build_feature_definitions(
             schedules of what was built. All are off until somebody switches them on.
         automation_condition: of every asset with a plain function; wins over `on_increment`.
         translator: decides keys, groups, kinds and so on.
-        partitions: partitions of a feature's asset.
+        partitions: of a feature's asset: the partitions, and the column that holds their keys.
         group: of features whose translator gives none.
         pool: of every asset with a plain function.
         orphans: as `feature_asset`, for every plain function.
         io_manager: the resource `metaxy_io`; by default one on `store`.
 
     Returns:
-        assets; jobs `materialize_<group>`, `record_graph_snapshot` and `cleanup_orphans`;
-        resources `metaxy` and `metaxy_io`; what `checks` and `automation` make.
+        assets; jobs `materialize_<group>`, `record_graph_snapshot`, `cleanup_orphans`,
+        `verify_metadata` and `compact_metadata`; resources `metaxy` and `metaxy_io`; what
+        `checks` and `automation` make.
 
     Raises:
         DefinitionError: a feature is not in the graph, or a function does not fit its feature.
@@ -106,7 +111,7 @@ def build_feature_definitions(
     """
     features = _graph_of(graph)
     chosen = _Grouped(translator or FeatureTranslator(), group)
-    assets = Translation(frozen(features), chosen, store.type)
+    assets = Translation(frozen(features), chosen, store.store_kind)
     bound = store if store.bound_graph is not None else store.with_graph(features)
     if automation == "increment" and automation_condition is None:
         automation_condition = on_increment(bound)
@@ -124,9 +129,9 @@ def build_feature_definitions(
                 )
             computed[feature] = how
             continue
-        own: dict[str, Any] = (
-            {"partitions_def": by_partition[feature]} if feature in by_partition else {}
-        )
+        own: dict[str, Any] = {}
+        if feature in by_partition:
+            own["partitions_def"], own["partition_by"] = by_partition[feature]
         make = feature_asset(
             feature, graph=features, translation=assets, orphans=orphans, **given, **own
         )
@@ -141,7 +146,7 @@ def build_feature_definitions(
         asset_checks=_checks(checks, built),
         sensors=_of_type(dg.SensorDefinition, made := _automation(automation, built)),
         schedules=_of_type(dg.ScheduleDefinition, made),
-        jobs=[*_jobs(computed), record_snapshot_job(assets), cleanup_job(assets)],
+        jobs=[*_jobs(computed), *(make(assets) for make in _UPKEEP)],
         resources={STORE_KEY: bound, IO_MANAGER_KEY: io_manager or MetaxyIOManager(store=bound)},
     )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,13 +21,14 @@ from metaxy_core import (
     Graph,
     MetadataStore,
     StoreUnavailableError,
+    WorkPlan,
 )
 from metaxy_dagster.options import RunOptions, Status
+from metaxy_dagster.partitions import Keys, Part, part_filters, types_of
 from metaxy_dagster.resource import MetaxyStore
 from metaxy_dagster.spool import Spool
 
 LazyFrame = nw.LazyFrame[Any]
-Part = Mapping[str, str | int | bool]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Work:
         graph: where the feature is declared.
         samples: the expected samples of a root.
         complete: whether `samples` is the whole world, so that what is missing is orphaned.
-        part: the columns, and their values, that samples of this part have.
+        part: the columns, and their values, that samples of this part, or partition, have.
         run_id: the run; a forced run leaves out what it has already written.
         upstream_keys: the assets of the parents, for the column lineage.
     """
@@ -65,10 +66,12 @@ class Progress:
     Attributes:
         batched: whether it was used at all.
         finished: units of batches that the function has finished with.
+        failed: units that the function could not process, and why; not yet recorded.
     """
 
     batched: bool = False
     finished: int = 0
+    failed: list[tuple[dict[str, Any], BaseException | str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,32 @@ class Increment:
             yield nw.from_native(batch)
             self.progress.finished = max(self.progress.finished, start + batch.height)
 
+    def fail(self, unit: Mapping[str, Any], error: BaseException | str) -> None:
+        """Report that a unit could not be processed; the run goes on, and others are stored.
+
+        The failure is recorded: the unit is left out of increments for a while, see `RetryPolicy`,
+        and offered at once when its inputs or its code change. `unit` has the unit's id columns;
+        other keys, such as those of a row of the increment, are ignored.
+        """
+        self.progress.failed.append(({name: unit[name] for name in self.plan.unit}, error))
+
+    @contextmanager
+    def catching(self, unit: Mapping[str, Any]) -> Iterator[None]:
+        """Report an exception raised inside as the failure of a unit, and go on after it.
+
+        >>> def crop(increment, cut):
+        ...     for batch in increment.iter_batches(100):
+        ...         done = []
+        ...         for row in batch.rows(named=True):
+        ...             with increment.catching(row):
+        ...                 done.append(cut(row))
+        ...         yield pl.DataFrame(done)
+        """
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # whatever the user's code raises is recorded
+            self.fail(unit, error)
+
     def finished(self) -> LazyFrame:
         """The units the function is done with: of finished batches, else all."""
         return self.todo().head(self.progress.finished) if self.progress.batched else self.todo()
@@ -179,18 +208,34 @@ def resolve(store: MetaxyStore, work: Work) -> Increment:
 
 def asked(opened: MetadataStore, work: Work) -> dict[str, Any]:
     """The arguments of `resolve_update` that some work means."""
-    filters: list[Any] = [*part_filters(work.part)]
+    filters: list[Any] = [*part_filters(work.part, _types(opened, work))]
     if work.samples is not None and not opened.has_feature(work.feature):
         # Nothing is stored, so nothing of another part is; the part's column may not be either.
         filters = []
     if work.options.where:
         filters.append(work.options.where)
-    return {"samples": work.samples, "global_filters": filters}
+    return {"samples": work.samples, "global_filters": filters, "units": planned(work)}
 
 
-def part_filters(part: Part) -> Sequence[nw.Expr]:
-    """The predicates that choose a part's rows."""
-    return [nw.col(column) == value for column, value in part.items()]
+def planned(work: Work) -> Mapping[str, Any] | None:
+    """The units that a plan names; None where the run has no plan.
+
+    Raises:
+        PlanError: it cannot be read, is for another graph, or does not name the feature's units.
+    """
+    if work.options.plan is None:
+        return None
+    plan = WorkPlan.load(work.options.plan)
+    plan.check(frozen(work.graph).snapshot_version)
+    return plan.of(work.feature).frame()
+
+
+def _types(opened: MetadataStore, work: Work) -> Mapping[str, nw.dtypes.DType]:
+    """The types of the columns of a part, where they are needed."""
+    if not any(isinstance(value, Keys) for value in work.part.values()):
+        return {}
+    samples = {} if work.samples is None else nw.from_native(work.samples).schema
+    return types_of(opened, work.plan) | dict(samples)
 
 
 def frozen(graph: Graph | FeatureGraph) -> Graph:

@@ -110,11 +110,13 @@ class Inspection:
                 self.context.log.info("The rows to be computed again are not known: %s", error)
         # Whoever names a baseline wants to see every difference from it.
         is_done = self.baseline is None and found.is_done(rows)
-        done = "; no stored row is of another version" if is_done else ""
+        said = f"{found.summary}{'; no stored row is of another version' if is_done else ''}"
+        if found.drift is not None:
+            said = f"{said.rstrip('.')}. The code changed, no code version did."
         return _result(
             key,
-            is_done or found.severity in (None, Severity.COSMETIC),
-            f"{found.summary}{done}",
+            found.drift is None and (is_done or found.severity in (None, Severity.COSMETIC)),
+            said,
             found.metadata(rows),
             _ERROR if found.severity is Severity.BREAKING else _WARN,
         )
@@ -142,6 +144,7 @@ class Inspection:
 def _pending(key: dg.AssetCheckKey, found: Pending) -> dg.AssetCheckResult:
     counts = {"new": found.new, "stale": found.stale, "orphaned": found.orphaned}
     counts |= {"waiting": found.waiting} if found.waiting else {}
+    counts |= {"failed": found.failed} if found.failed else {}
     said = (
         f"To process: {found.said}."
         if found.todo

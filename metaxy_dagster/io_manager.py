@@ -15,9 +15,10 @@ from pydantic import Field, PrivateAttr
 
 from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph
 from metaxy_dagster.chunks import in_polars, is_frame, items
-from metaxy_dagster.increment import LazyFrame, Work, frozen, part_filters, resolve
-from metaxy_dagster.metadata import FEATURE, PART
+from metaxy_dagster.increment import LazyFrame, Work, frozen, resolve
+from metaxy_dagster.metadata import FEATURE, PART, PARTITION_BY
 from metaxy_dagster.orphans import POLICIES, check_policy, handle, policy_name
+from metaxy_dagster.partitions import part_filters, part_of_input, types_of
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.report import report
 from metaxy_dagster.resource import MetaxyStore
@@ -123,8 +124,9 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
             )
         spool = Spool()
         self._spools.append(spool)
+        part = _json(declared.get(PART)) | part_of_input(context, declared.get(PARTITION_BY))
         with self.store.open("r", graph=self._graph()) as opened:
-            filters = part_filters(_json(declared.get(PART)))
+            filters = part_filters(part, types_of(opened, opened.graph.plan(feature)))
             rows = opened.read(feature, filters=filters, **_VERSIONS[versions])
             return spool.keep(rows if columns is None else rows.select(*columns))
 

@@ -1,4 +1,4 @@
-"""Jobs beside the assets: record the graph, remove what is orphaned.
+"""Jobs beside the assets: record the graph, remove orphans, verify and compact what is stored.
 
 Dagster reads the annotations of ops itself, so this module has no postponed ones.
 """
@@ -11,7 +11,7 @@ from pydantic import Field
 from metaxy_core import FeatureKey
 from metaxy_dagster.arguments import STORE_KEY
 from metaxy_dagster.increment import Increment, Work, resolve
-from metaxy_dagster.metadata import preview
+from metaxy_dagster.metadata import preview, table
 from metaxy_dagster.options import RunOptions
 from metaxy_dagster.orphans import OrphanPolicy, handle
 from metaxy_dagster.resource import MetaxyStore
@@ -71,6 +71,71 @@ def cleanup_job(assets: Translation, *, store: str = STORE_KEY) -> dg.JobDefinit
         op()
 
     return cleanup_orphans
+
+
+def verify_job(assets: Translation, *, store: str = STORE_KEY) -> dg.JobDefinition:
+    """A job that checks stored rows against the rules, and fails where one is broken."""
+
+    def check(context: dg.OpExecutionContext) -> None:
+        resource: MetaxyStore = getattr(context.resources, store)
+        with resource.open("r", graph=assets.graph) as opened:
+            checked = opened.list_features()
+            found = opened.verify()
+        if found:
+            findings = table(
+                {
+                    "feature": one.feature,
+                    "rule": one.rule,
+                    "rows": one.rows,
+                    "examples": ", ".join(map(str, one.examples)),
+                }
+                for one in found
+            )
+            raise dg.Failure(
+                f"{len(found)} rules of stored rows are broken, first: {found[0].feature}: "
+                f"{found[0].rule} ({found[0].rows} rows).",
+                metadata={"metaxy/findings": findings},
+                allow_retries=False,
+            )
+        context.log.info("%d features checked, nothing is wrong", len(checked))
+
+    op = dg.op(name="verify_stored_rows", required_resource_keys={store})(check)
+
+    @dg.job(name="verify_metadata", description="Check stored rows against the rules.")
+    def verify_metadata() -> None:
+        op()
+
+    return verify_metadata
+
+
+class CompactConfig(dg.Config):
+    """Which superseded rows to remove for good."""
+
+    features: list[str] = Field(default=[], description="Their keys; none means all.")
+    keep: int = Field(default=1, ge=1, description="How many versions of each sample stay.")
+    dry_run: bool = Field(default=False, description="Count what would go, remove nothing.")
+
+
+def compact_job(assets: Translation, *, store: str = STORE_KEY) -> dg.JobDefinition:
+    """A job that removes superseded rows; nothing that counts changes."""
+
+    def compact(context: dg.OpExecutionContext, config: CompactConfig) -> None:
+        resource: MetaxyStore = getattr(context.resources, store)
+        with resource.open("r" if config.dry_run else "w", graph=assets.graph) as opened:
+            features = config.features or None
+            removed = opened.compact(features, keep=config.keep, dry_run=config.dry_run)
+        for feature, rows in removed.items():
+            said = "would be removed" if config.dry_run else "removed"
+            context.log.info("%s: %d superseded rows %s", feature, rows, said)
+        context.add_output_metadata({f"metaxy/removed/{key}": n for key, n in removed.items()})
+
+    op = dg.op(name="remove_superseded_rows", required_resource_keys={store})(compact)
+
+    @dg.job(name="compact_metadata", description="Remove superseded rows for good.")
+    def compact_metadata() -> None:
+        op()
+
+    return compact_metadata
 
 
 def _clean(

@@ -20,14 +20,16 @@ from metaxy_core import (
     Graph,
     LineageKind,
 )
-from metaxy_dagster.increment import Part
+from metaxy_dagster.partitions import Part, shown
 from metaxy_dagster.receipt import Outcome
 
 FEATURE = "metaxy/feature"
 PART = "metaxy/part"
+PARTITION_BY = "metaxy/partition_by"
 _TAG_LENGTH = 63
 _CELL_LENGTH = 200
 _LISTED = 5
+_FAILURES = 20
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 
 _DESCRIPTIONS = {
@@ -56,7 +58,7 @@ def definition_metadata(graph: Graph, feature: FeatureKey, part: Part) -> dict[s
         "dagster/table_name": feature.to_table(),
     }
     if part:
-        metadata[PART] = dg.MetadataValue.json(dict(part))
+        metadata[PART] = dg.MetadataValue.json(shown(part))
     return metadata
 
 
@@ -164,6 +166,20 @@ def increment_table(outcomes: Mapping[str, Outcome]) -> dg.TableMetadataValue:
             "failed": outcome.failed,
         }
         for status, outcome in outcomes.items()
+    )
+
+
+def failure_table(
+    failures: Sequence[tuple[Mapping[str, Any], BaseException | str]],
+) -> dg.TableMetadataValue:
+    """The first units that failed: their ids, the error's class and its message."""
+    return table(
+        {
+            **{name: cell(value) for name, value in unit.items()},
+            "error": "Error" if isinstance(error, str) else type(error).__name__,
+            "message": cell(str(error)),
+        }
+        for unit, error in failures[:_FAILURES]
     )
 
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import dagster as dg
 
-from metaxy_core import DefinitionError, FeatureGraph, FeatureKey, Graph, active_graph
+from metaxy_core import (
+    DefinitionError,
+    FeatureGraph,
+    FeatureKey,
+    Graph,
+    active_graph,
+    implements,
+)
 from metaxy_dagster.arguments import IO_MANAGER_KEY, STORE_KEY, step_function, value_inputs
 from metaxy_dagster.attempt import Attempt
 from metaxy_dagster.chunks import in_polars, is_event
@@ -79,6 +86,8 @@ def multi_feature_asset(
         keys = [key for key in assets.graph if key in wanted]
         if len(keys) != len(features):
             raise DefinitionError(f"A feature is named twice: {', '.join(map(str, features))}.")
+        for key in keys:
+            implements(key, graph=assets.graph, by=multi_feature_asset)(function)
         parameters = read_parameters(function, keys[0], Increments, "increments")
         specs = {
             key: with_references(assets.spec(key), function)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Iterable
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
+
+from metaxy_core import WorkPlan
 
 KEY = "metaxy"
 
@@ -39,6 +43,10 @@ class RunOptions(dg.Config):
     dry_run: bool = Field(
         default=False, description="Count what there is to do and report it; compute nothing."
     )
+    plan: str | None = Field(
+        default=None,
+        description="Process the units that this plan names (`metaxy plan --out FILE`), no others.",
+    )
     force: bool = Field(default=False, description="Process samples that are up to date as well.")
 
 
@@ -67,6 +75,40 @@ def with_options(config: type[dg.Config] | None) -> type[dg.Config]:
     return types.new_class(
         config.__name__, (config,), exec_body=lambda body: body.update(namespace)
     )
+
+
+def plan_config(
+    path: str | Path, assets: Iterable[dg.AssetsDefinition], **options: Any
+) -> dict[str, Any]:
+    """The run config that applies a saved plan exactly: its units and no others.
+
+    Args:
+        path: the plan, where the run's processes can read it; see `metaxy plan --out`.
+        assets: the feature assets of the run; those whose feature the plan does not have, or has
+            nothing to do, are left out: select `planned_assets` for the run.
+        options: further options, see `RunOptions`.
+
+    Raises:
+        PlanError: it cannot be read.
+    """
+    config = {KEY: {"plan": str(path), **options}}
+    return {"ops": {one.op.name: {"config": config} for one in planned_assets(path, assets)}}
+
+
+def planned_assets(
+    path: str | Path, assets: Iterable[dg.AssetsDefinition]
+) -> list[dg.AssetsDefinition]:
+    """The feature assets for which a saved plan names units.
+
+    Raises:
+        PlanError: it cannot be read.
+    """
+    named = {one.feature for one in WorkPlan.load(path) if one.units}
+    return [
+        one
+        for one in assets
+        if named & {str(spec.metadata.get("metaxy/feature")) for spec in one.specs}
+    ]
 
 
 def options_of(config: Any) -> RunOptions:

@@ -15,7 +15,7 @@ from metaxy_core import (
     MetadataStore,
     StoreUnavailableError,
 )
-from metaxy_dagster.increment import Part, part_filters
+from metaxy_dagster.partitions import Part, part_filters
 from metaxy_dagster.resource import MetaxyStore
 from metaxy_dagster.targets import Target
 
@@ -29,6 +29,7 @@ class Pending:
 
     Attributes:
         waiting: units that wait for a parent to run again, see `metaxy_core.Increment.waiting`.
+        failed: units left out because they failed, see `metaxy_core.LazyIncrement.failed`.
         reason: why nothing could be counted, in words; empty where it was.
     """
 
@@ -37,6 +38,7 @@ class Pending:
     orphaned: int = 0
     waiting: int = 0
     reason: str = ""
+    failed: int = 0
 
     @property
     def todo(self) -> int:
@@ -47,7 +49,7 @@ class Pending:
     def said(self) -> str:
         """The counts in words."""
         counts = {"new": self.new, "stale": self.stale, "orphaned": self.orphaned}
-        counts["waiting"] = self.waiting
+        counts |= {"waiting": self.waiting, "failed": self.failed}
         found = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         return self.reason or found or "nothing to do"
 
@@ -60,12 +62,14 @@ def count(opened: MetadataStore, feature: FeatureKey, part: Part | None = None) 
     """
     if opened.graph[feature].is_root:
         return Pending(reason=ROOTS)
-    filters = part_filters(part or {})
+    filters = part_filters(part or {}, {})
     try:
-        found = opened.resolve_update(feature, lazy=True, global_filters=filters).counts
+        increment = opened.resolve_update(feature, lazy=True, global_filters=filters)
     except FeatureNotFoundError as error:
         return Pending(reason=f"Its parent {error.feature} was never materialised.")
-    return Pending(found["new"], found["stale"], found["orphaned"], found["waiting"])
+    found = increment.counts
+    counts = (found["new"], found["stale"], found["orphaned"], found["waiting"])
+    return Pending(*counts, failed=increment.failed)
 
 
 def look(store: MetaxyStore, graph: Graph, target: Target) -> Pending:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 
 from metaxy_core import FeatureGraph, FeatureKey, Graph
-from metaxy_dagster.increment import Part
+from metaxy_dagster.partitions import Part
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class WriteReceipt:
         orphans: the name of the orphan policy.
         run_id: the run whose rows are counted in the report.
         upstream_keys: the assets of the parents, for the column lineage.
+        failures: units that the function reported as failed: their ids, and why.
     """
 
     feature: FeatureKey
@@ -50,6 +52,7 @@ class WriteReceipt:
     part: Part = field(default_factory=dict)
     run_id: str | None = None
     upstream_keys: Mapping[FeatureKey, dg.AssetKey] = field(default_factory=dict)
+    failures: Sequence[tuple[Mapping[str, Any], BaseException | str]] = ()
 
     @property
     def processed(self) -> int:

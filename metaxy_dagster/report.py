@@ -9,8 +9,15 @@ import dagster as dg
 import narwhals as nw
 
 from metaxy_core import MATERIALIZATION_ID, FeaturePlan, MetadataStore
-from metaxy_dagster.increment import frozen, length, part_filters
-from metaxy_dagster.metadata import column_lineage, column_schema, increment_table, preview
+from metaxy_dagster.increment import frozen, length
+from metaxy_dagster.metadata import (
+    column_lineage,
+    column_schema,
+    failure_table,
+    increment_table,
+    preview,
+)
+from metaxy_dagster.partitions import part_filters, shown, types_of
 from metaxy_dagster.receipt import WriteReceipt
 from metaxy_dagster.resource import MetaxyStore
 
@@ -41,8 +48,8 @@ def report(
     """
     graph = frozen(receipt.graph)
     plan = graph.plan(receipt.feature)
-    filters = part_filters(receipt.part)
     with store.open("r", graph=graph) as opened:
+        filters = part_filters(receipt.part, types_of(opened, plan))
         fingerprint = opened.fingerprint(receipt.feature, filters)
         where = opened.get_store_metadata(receipt.feature)
         metadata: dict[str, Any] = {
@@ -65,6 +72,8 @@ def _done(receipt: WriteReceipt) -> dict[str, Any]:
         "metaxy/rows_written": receipt.rows,
         "metaxy/seconds": round(receipt.seconds, 3),
     }
+    if receipt.part:
+        metadata["metaxy/part"] = dg.MetadataValue.json(shown(receipt.part))
     if receipt.outcomes:
         metadata["metaxy/increment"] = increment_table(receipt.outcomes)
         metadata |= {f"metaxy/{name}": found.found for name, found in receipt.outcomes.items()}
@@ -73,6 +82,9 @@ def _done(receipt: WriteReceipt) -> dict[str, Any]:
         metadata["metaxy/seconds_per_sample"] = receipt.seconds / receipt.processed
     if receipt.childless:
         metadata["metaxy/parents_without_children"] = receipt.childless
+    if receipt.failures:
+        metadata["metaxy/failed"] = len(receipt.failures)
+        metadata["metaxy/failures"] = failure_table(receipt.failures)
     return metadata
 
 

@@ -6,6 +6,7 @@ import types
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import dagster as dg
@@ -17,6 +18,7 @@ from metaxy_core import (
     Graph,
     InMemoryMetadataStore,
     MetadataStore,
+    MetaxyConfig,
 )
 
 if TYPE_CHECKING:
@@ -28,9 +30,10 @@ _IN_MEMORY: dict[str, InMemoryMetadataStore] = {}
 class MetaxyStore(dg.ConfigurableResource[Any]):
     """Where metadata is kept; usable in assets, checks, sensors and schedules alike.
 
-    Make one with `MetaxyStore.duckdb`, `.from_duckdb` or `.memory`; `MetaxyStore()` is a DuckDB
-    file `metaxy.duckdb` in the working directory. The object holds no connection: `open` makes
-    one, and every part of this package keeps it for milliseconds, never while user code runs.
+    Make one with `MetaxyStore.from_config` (or `MetaxyStore(name="dev")`), `.duckdb`,
+    `.from_duckdb` or `.memory`; `MetaxyStore()` is a DuckDB file `metaxy.duckdb` in the working
+    directory. The object holds no connection: `open` makes one, and every part of this package
+    keeps it for milliseconds, never while user code runs.
 
     >>> from metaxy_core import FeatureGraph, FeatureSpec
     >>> store = MetaxyStore.memory(graph=FeatureGraph([FeatureSpec("video")]))
@@ -39,7 +42,15 @@ class MetaxyStore(dg.ConfigurableResource[Any]):
     True
     """
 
-    type: Literal["duckdb", "memory"] = Field(default="duckdb", description="Kind of the store.")
+    type: Literal["duckdb", "memory", "config"] = Field(
+        default="duckdb", description="Kind of the store; `config`: as metaxy.toml says."
+    )
+    name: str | None = Field(
+        default=None, description="A store in metaxy.toml, whatever `type` is."
+    )
+    config_file: str | None = Field(
+        default=None, description="The configuration file; by default found as the command does."
+    )
     path: str = Field(default="metaxy.duckdb", description="The DuckDB file.")
     lock_timeout: float = Field(
         default=60.0, description="Seconds to wait until other processes let go of the file."
@@ -52,6 +63,32 @@ class MetaxyStore(dg.ConfigurableResource[Any]):
     """The graph given at definition time; no config field, so it lives on a subclass of its own."""
 
     _run_id: str | None = PrivateAttr(default=None)
+
+    @classmethod
+    def from_config(
+        cls,
+        name: str | None = None,
+        *,
+        path: str | Path | None = None,
+        graph: Graph | FeatureGraph | None = None,
+    ) -> MetaxyStore:
+        """A store of the project's configuration: of any type, with its fallback stores.
+
+        The configuration is read now, for its mistakes, and again wherever the store is opened:
+        the environment there counts, and no secret is kept here.
+
+        Args:
+            name: a name under `[stores]`; the default store without it.
+            path: the configuration file; by default the nearest one, see docs/configuration.md.
+            graph: the features; by default the active graph's.
+
+        Raises:
+            ConfigError: there is no such store, or the configuration is wrong.
+        """
+        config = MetaxyConfig.load(path)
+        config.make_store(name)
+        found = str(config.files[0]) if config.files else None
+        return cls(type="config", name=name, config_file=found).with_graph(graph)
 
     @classmethod
     def duckdb(
@@ -111,7 +148,8 @@ class MetaxyStore(dg.ConfigurableResource[Any]):
             graph: the features; by default those given at definition time, else the active graph.
             run_id: stamped on rows as `metaxy_materialization_id`; by default the Dagster run's.
         """
-        store = self._in_memory() if self.type == "memory" else self._in_duckdb()
+        made = {"memory": self._in_memory, "duckdb": self._in_duckdb, "config": self._configured}
+        store = made[self._kind]()
         chosen = graph if graph is not None else self.bound_graph
         described = store if chosen is None else store.using(chosen)
         described.materialization_id = run_id or self._run_id
@@ -142,6 +180,25 @@ class MetaxyStore(dg.ConfigurableResource[Any]):
             hash_algorithm=self.hash_algorithm,
             project=self.project,
         )
+
+    @property
+    def store_kind(self) -> str:
+        """The system that keeps the tables, `duckdb` or another: an icon in Dagster's UI."""
+        return (
+            self._configured().backend.describe()["type"] if self._kind == "config" else self.type
+        )
+
+    @property
+    def _kind(self) -> str:
+        return self.type if self.name is None else "config"
+
+    def _configured(self) -> MetadataStore:
+        config = MetaxyConfig.load(self.config_file)
+        made = config.make_store(self.name)
+        if not isinstance(made, InMemoryMetadataStore):
+            return made
+        kept = _IN_MEMORY.setdefault(f"{config.root}:{made.name}", made)
+        return kept.using(kept.graph)
 
     def _in_memory(self) -> MetadataStore:
         if self.path not in _IN_MEMORY:

@@ -9,14 +9,15 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from metaxy_core import FeatureGraph, FeatureKey, FeaturePlan, Graph
+from metaxy_core import FeatureGraph, FeatureKey, FeaturePlan, Graph, RetryPolicy
 from metaxy_dagster.attempt import Attempt
 from metaxy_dagster.chunks import in_polars, is_frame, items
-from metaxy_dagster.increment import Increment, Part, Work, frozen, resolve
+from metaxy_dagster.increment import Increment, Work, frozen, resolve
 from metaxy_dagster.metadata import event_tags, increment_table
 from metaxy_dagster.options import RunOptions, options_of
 from metaxy_dagster.orphans import OrphanPolicy
 from metaxy_dagster.parameters import Parameters
+from metaxy_dagster.partitions import Part, PartitionBy, part_of_run
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.resource import MetaxyStore
 from metaxy_dagster.samples import SampleFeed, check_part
@@ -39,6 +40,9 @@ class Recipe:
         samples: of a root: the function that lists the samples.
         complete: whether listed samples are the whole world.
         record: record the graph in the store when the asset has run.
+        sample_retries: when units that failed are tried again.
+        partition_by: the column that holds the asset's partition keys.
+        max_failed: more failed units than this fail the step, after they were recorded.
     """
 
     feature: FeatureKey
@@ -53,6 +57,23 @@ class Recipe:
     on_empty: OnEmpty = "materialize"
     guard: Guard | None = None
     record: bool = True
+    sample_retries: RetryPolicy = field(default_factory=RetryPolicy)
+    max_failed: int | None = None
+    partition_by: PartitionBy | None = None
+
+    def check_failures(self, failed: int) -> None:
+        """Fail the step where more units failed than are put up with.
+
+        Raises:
+            dagster.Failure: names both numbers.
+        """
+        if self.max_failed is not None and failed > self.max_failed:
+            raise dg.Failure(
+                f"{self.feature}: {failed} units failed, more than the {self.max_failed} that "
+                "max_failed allows. Those that succeeded are stored, the failures are recorded: "
+                "see `metaxy failures list`.",
+                metadata={"metaxy/failed": failed},
+            )
 
     @property
     def plan(self) -> FeaturePlan:
@@ -123,7 +144,7 @@ def work_of(recipe: Recipe, step: Step, samples: Any = None) -> Work:
         recipe.graph,
         samples,
         recipe.complete,
-        recipe.part,
+        {**recipe.part, **part_of_run(step.context, recipe.partition_by)},
         step.options,
         step.run_id,
         recipe.upstream_keys,
@@ -165,13 +186,18 @@ def _compute(recipe: Recipe, step: Step) -> Steps:
             increment,
             step.context.log,
             strict=recipe.function.increment is not None,
+            retry=recipe.sample_retries,
         )
-        if not increment.is_empty:
-            for item in items(recipe.feature, step.call(recipe.function, increment)):
-                if is_frame(item):
-                    attempt.write(item)
-                else:
-                    yield item
+        try:
+            if not increment.is_empty:
+                for item in items(recipe.feature, step.call(recipe.function, increment)):
+                    if is_frame(item):
+                        attempt.write(item)
+                    else:
+                        yield item
+        finally:
+            attempt.record_failures()
+        recipe.check_failures(len(attempt.failures))
         receipt = attempt.finish(recipe.orphans)
         skip = increment.is_empty and recipe.on_empty == "skip" and not step.context.retry_number
         return None if skip else receipt

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from logging import Logger
 from typing import Any
 
+import narwhals as nw
 import polars as pl
 
 from metaxy_core import PROVENANCE_BY_FIELD, STALE_FIELDS, MetadataSchemaError
 from metaxy_dagster.chunks import in_polars
 from metaxy_dagster.increment import Increment, Work, resolve
 from metaxy_dagster.orphans import OrphanPolicy, handle, policy_name
+from metaxy_dagster.partitions import part_filters, shown
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.resource import MetaxyStore
 from metaxy_dagster.spool import Spool, SpoolLog
@@ -128,16 +130,19 @@ def check_part(work: Work, samples: pl.DataFrame) -> None:
     Raises:
         MetadataSchemaError: names the column and the values found.
     """
+    said = shown(work.part)
     for column, value in work.part.items():
         if column not in samples.columns:
             raise MetadataSchemaError(
                 str(work.feature),
-                f"its part is {column} = {value!r}, but the rows have no {column}.",
+                f"its part is {column} = {said[column]!r}, but the rows have no {column}.",
             )
-        others = samples.filter(pl.col(column).ne_missing(pl.lit(value)))
-        if others.height:
+        frame = nw.from_native(samples)
+        (inside,) = part_filters({column: value}, frame.schema)
+        others = frame.filter(~nw.coalesce(inside, nw.lit(False)))
+        if len(others):
             raise MetadataSchemaError(
                 str(work.feature),
-                f"{others.height} of the {samples.height} rows given are not of its part "
-                f"{column} = {value!r}, such as {column} = {others[column][0]!r}.",
+                f"{len(others)} of the {samples.height} rows given are not of its part "
+                f"{column} = {said[column]!r}, such as {column} = {others[column][0]!r}.",
             )

@@ -32,6 +32,7 @@ def store():
 def test_names_of_the_package():
     assert metaxy_core.BaseFeature is metaxy_core.Feature
     assert metaxy_core.BatchedMetadataWriter is metaxy_core.BufferedMetadataWriter
+    assert metaxy_core.init_metaxy is metaxy_core.init
     with pytest.raises(AttributeError, match="no attribute 'NoSuchName'"):
         _ = metaxy_core.NoSuchName
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 import warnings
 from pathlib import Path
 
 import pytest
 
-from metaxy_core import FeatureGraph, use_graph
+from metaxy_core import FeatureGraph, MetaxyConfig, use_graph
+from metaxy_core.ambient import set_settings
 from metaxy_core.backends.support import support_table
+from metaxy_core.cli.app import main
+from metaxy_core.config.stores import TYPES
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,8 +44,10 @@ def test_the_dagster_guide_runs(tmp_path, monkeypatch):
         exec(compile(_python("docs/dagster.md"), "docs/dagster.md", "exec"), {"__name__": "guide"})
 
 
-def test_the_core_guide_runs():
-    exec(compile(_python("docs/core.md"), "docs/core.md", "exec"), {"__name__": "guide"})
+@pytest.mark.parametrize("page", ["core", "planning"])
+def test_the_guides_of_the_core_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(_python(f"docs/{page}.md"), page, "exec"), {"__name__": "guide"})
 
 
 def test_every_link_in_the_docs_leads_somewhere():
@@ -66,3 +73,51 @@ def test_the_pages_of_the_stores_run(page, tmp_path, monkeypatch):
 
 def test_the_table_of_stores_is_made_from_what_backends_declare():
     assert support_table() in (ROOT / "docs/stores/README.md").read_text()
+
+
+@pytest.mark.parametrize("page", ["docs/diffs.md", "docs/drift.md", "docs/external.md"])
+def test_a_guide_to_the_command_says_what_happens(page, tmp_path, monkeypatch, capsys):
+    """Blocks that begin with the name of a file are written there; commands run in order."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    space: dict[str, object] = {"__name__": "guide"}
+    for language, text in re.findall(
+        r"^```(\w+)\n(.*?)^```", (ROOT / page).read_text(), re.S | re.M
+    ):
+        named = re.match(r"# (\S+\.\w+)\n", text)
+        if named:
+            (tmp_path / named[1]).write_text(text)
+        elif language == "python":
+            exec(compile(text, page, "exec"), space)
+        elif language == "console":
+            for command, expected in re.findall(r"^\$ metaxy (.*)\n((?:[^$].*\n|\n)*)", text, re.M):
+                sys.modules.pop("features", None)
+                with use_graph(FeatureGraph()):
+                    main(shlex.split(command))
+                out, err = capsys.readouterr()
+                assert not err or err.startswith("Wrote "), err
+                out = out.replace(f"{tmp_path}/", "")
+                wanted = re.escape(expected.strip()).replace(r"\.\.\.", ".*")
+                assert re.fullmatch(wanted, out.strip(), re.S), f"{command}\n{out}"
+
+
+def test_the_configuration_guide_runs(tmp_path, monkeypatch):
+    page = (ROOT / "docs/configuration.md").read_text()
+    toml = re.findall(r"^```toml\n(.*?)^```", page, re.S | re.M)[0]
+    (tmp_path / "metaxy.toml").write_text(toml.replace('fallback_stores = ["prod"]\n', ""))
+    (tmp_path / "vision").mkdir()
+    (tmp_path / "vision" / "features.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with use_graph(FeatureGraph()):
+        exec(compile(_python("docs/configuration.md"), "guide", "exec"), {"__name__": "guide"})
+    set_settings(None)
+    for name in ("vision", "vision.features"):
+        del sys.modules[name]
+
+
+def test_the_configuration_guide_names_every_setting_and_type():
+    page = (ROOT / "docs/configuration.md").read_text()
+    wanted = {*MetaxyConfig.model_fields, *TYPES, *TYPES.values()} - {"stores"}
+    assert {name for name in wanted if f"`{name}`" not in page} == set()

@@ -11,6 +11,7 @@ import polars as pl
 import tenacity
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from metaxy_core.addresses import harmless
 from metaxy_core.backends.base import Mode
 from metaxy_core.backends.scanned import COUNTER, ScannedBackend, check_address, check_path
 from metaxy_core.errors import StoreUnavailableError
@@ -47,11 +48,15 @@ class DeltaBackend(ScannedBackend):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreUnavailableError(
-                self.uri, "unreachable", f"the folder cannot be made. ({error.strerror})"
+                self.describe()["uri"],
+                "unreachable",
+                f"the folder cannot be made. ({error.strerror})",
             ) from error
         if not folder.is_dir():
             raise StoreUnavailableError(
-                self.uri, "missing", "there is no such folder. Write to the store first."
+                self.describe()["uri"],
+                "missing",
+                "there is no such folder. Write to the store first.",
             )
 
     def names(self) -> Sequence[str]:
@@ -119,7 +124,10 @@ class DeltaBackend(ScannedBackend):
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""
-        return {"type": "delta", "uri": self.uri if "://" in self.uri else f"delta://{self.uri}"}
+        return {
+            "type": "delta",
+            "uri": harmless(self.uri) if "://" in self.uri else f"delta://{self.uri}",
+        }
 
     def _advance_once(self) -> int:
         row = pl.DataFrame({"commits": [1]}).to_arrow()

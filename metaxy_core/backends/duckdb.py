@@ -20,6 +20,7 @@ import tenacity
 
 from metaxy_core.backends.base import Capability, Gap, Mode, never
 from metaxy_core.backends.sql import HELD, SqlBackend
+from metaxy_core.backends.waiting import telling
 from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, builtin, join_sorted_text
@@ -182,6 +183,7 @@ class DuckDBBackend(SqlBackend):
             stop=tenacity.stop_after_delay(self.lock_timeout),
             wait=tenacity.wait_random_exponential(multiplier=0.02, max=0.5),
             retry=tenacity.retry_if_exception(is_lock),
+            before_sleep=telling(self.describe()["uri"]),
             reraise=True,
         )
         try:

@@ -20,6 +20,7 @@ from metaxy_core.backends.base import Capability, Gap, Mode, T, never
 from metaxy_core.backends.duckdb import OFFLINE, DuckDBBackend, is_lock
 from metaxy_core.backends.scanned import check_address
 from metaxy_core.backends.sql import text_with_nul
+from metaxy_core.backends.waiting import telling
 from metaxy_core.errors import ConfigError, MissingExtraError, StoreUnavailableError
 from metaxy_core.frames.dialect import DataFrame
 
@@ -91,6 +92,7 @@ class DuckLakeBackend(DuckDBBackend):
             stop=tenacity.stop_after_delay(self.lock_timeout),
             wait=tenacity.wait_random_exponential(multiplier=0.02, max=0.5),
             retry=tenacity.retry_if_exception(is_lock),
+            before_sleep=telling(self.describe()["uri"]),
             reraise=True,
         )
         connection = duckdb.connect(":memory:", config=OFFLINE | self.config)

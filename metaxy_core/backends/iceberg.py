@@ -14,6 +14,7 @@ from pyiceberg.expressions import And, BooleanExpression, EqualTo, In, Or
 from pyiceberg.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
+from metaxy_core.addresses import harmless
 from metaxy_core.backends.base import Mode
 from metaxy_core.backends.scanned import COUNTER, ScannedBackend, check_address, check_path
 from metaxy_core.errors import StoreUnavailableError
@@ -61,7 +62,9 @@ class IcebergBackend(ScannedBackend):
                 folder.mkdir(parents=True, exist_ok=True)
             if not (folder / "catalog.db").exists() and mode == "r":
                 raise StoreUnavailableError(
-                    self.warehouse, "missing", "there is no catalog there. Write to it first."
+                    self.describe()["uri"],
+                    "missing",
+                    "there is no catalog there. Write to it first.",
                 )
         try:
             self._catalog = load_catalog(_NAME, **self._properties(folder))
@@ -69,7 +72,7 @@ class IcebergBackend(ScannedBackend):
                 self._catalog.create_namespace_if_not_exists(self.namespace)
         except (OSError, ValueError, RESTError, SQLAlchemyError) as error:
             raise StoreUnavailableError(
-                self.warehouse,
+                self.describe()["uri"],
                 "unreachable",
                 f"the catalog cannot be opened. ({type(error).__name__})",
             ) from None  # its text may repeat properties
@@ -139,7 +142,9 @@ class IcebergBackend(ScannedBackend):
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""
-        shown = self.warehouse if "://" in self.warehouse else f"iceberg://{self.warehouse}"
+        shown = (
+            harmless(self.warehouse) if "://" in self.warehouse else f"iceberg://{self.warehouse}"
+        )
         return {"type": "iceberg", "uri": f"{shown}/{self.namespace}"}
 
     def _table(self, table: str) -> Table | None:

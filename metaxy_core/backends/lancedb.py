@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 from sqlglot import exp
 
+from metaxy_core.addresses import harmless
 from metaxy_core.backends.base import Mode
 from metaxy_core.backends.scanned import COUNTER, ScannedBackend, check_address
 from metaxy_core.errors import StoreUnavailableError
@@ -47,13 +48,17 @@ class LanceDBBackend(ScannedBackend):
         """See `ScannedBackend.begin`; a folder on disk is made by the first writer."""
         if mode == "r" and "://" not in self.uri and not Path(self.uri).is_dir():
             raise StoreUnavailableError(
-                self.uri, "missing", "there is no such folder. Write to the store first."
+                self.describe()["uri"],
+                "missing",
+                "there is no such folder. Write to the store first.",
             )
         try:
             self._database = lancedb.connect(self.uri, storage_options=self.storage_options or None)
         except (OSError, ValueError, RuntimeError) as error:
             raise StoreUnavailableError(
-                self.uri, "unreachable", f"LanceDB cannot open it ({type(error).__name__})."
+                self.describe()["uri"],
+                "unreachable",
+                f"LanceDB cannot open it ({type(error).__name__}).",
             ) from None  # its text may repeat options
 
     def names(self) -> Sequence[str]:
@@ -115,5 +120,5 @@ class LanceDBBackend(ScannedBackend):
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""
-        shown = self.uri if "://" in self.uri else f"lancedb://{self.uri}"
+        shown = harmless(self.uri) if "://" in self.uri else f"lancedb://{self.uri}"
         return {"type": "lancedb", "uri": shown}

@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 from pydantic import SecretStr
 
+from metaxy_core.addresses import harmless
 from metaxy_core.errors import ConfigError, StoreUnavailableError
 
 _DEFAULTS = {
@@ -60,6 +61,8 @@ def address(parameters: Mapping[str, Any], schema: str) -> str:
         if option.val is not None
     }
     known = defaults | {key: str(value) for key, value in parameters.items() if key in _SHOWN}
+    # What is none of these by its looks may be a DSN that was pasted into another.
+    known |= {key: harmless(known[key]) for key in ("user", "dbname") if key in known}
     user, host = known.get("user", ""), known.get("host") or "localhost"
     where = "" if host.startswith("/") else quote(host, safe=":,")
     port = f":{known['port']}" if where and "port" in known else ""

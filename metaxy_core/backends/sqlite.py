@@ -30,6 +30,7 @@ from metaxy_core.backends.sqlite_ibis import (
     type_of,
     written,
 )
+from metaxy_core.backends.waiting import telling
 from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 
@@ -229,6 +230,7 @@ class SQLiteBackend(SqlBackend):
             stop=tenacity.stop_after_delay(self.lock_timeout),
             wait=tenacity.wait_random_exponential(multiplier=0.005, max=0.25),
             retry=tenacity.retry_if_exception(_is_busy),
+            before_sleep=telling(self.describe()["uri"]),
             reraise=True,
         )
         try:

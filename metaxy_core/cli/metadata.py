@@ -3,16 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from metaxy_core.cli.output import Format, show, show_rows
-from metaxy_core.cli.project import Project
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from metaxy_core.cli.output import Format, gives, progress, show, show_records, show_rows
+from metaxy_core.cli.project import Project, counting
+from metaxy_core.errors import ConfigError
 from metaxy_core.render.text import visible
 
 _HERE = Project()
+DryRun = Annotated[bool, Parameter(negative=(), help="Change nothing, only say what would be.")]
 
 
-def replay(file: Path, *, project: Project = _HERE, format: Format = "plain") -> int:
+@dataclass(frozen=True)
+class RowCount:
+    """How many rows of a feature something was done to, or would be."""
+
+    feature: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class UnitCount:
+    """How many units of a feature something was done to, or would be."""
+
+    feature: str
+    units: int
+
+
+@dataclass(frozen=True)
+class FindingLine:
+    """Something that is wrong with stored rows.
+
+    Attributes:
+        rule: which rule they break.
+        rows: how many.
+        examples: the ids of some of them, as `name=value`.
+    """
+
+    feature: str
+    rule: str
+    rows: int
+    examples: tuple[str, ...]
+
+
+@gives(lambda: list[RowCount])
+def replay(
+    file: Path, *, dry_run: DryRun = False, project: Project = _HERE, format: Format = "plain"
+) -> int:
     """Store rows that could not be stored before, from the file that the error named.
 
     A write that got through after all is not stored again. The file stays.
@@ -24,54 +66,60 @@ def replay(file: Path, *, project: Project = _HERE, format: Format = "plain") ->
     Args:
         file: The file.
     """
-    store = project.metadata_store()
-    with store.open("w"):
-        stored = store.replay(file)
-    _show(stored, format, "stored")
+    with counting(project.metadata_store(), dry_run=dry_run) as store:
+        stored = store.replay(file, dry_run=dry_run)
+    show_counts(stored, format, "to store" if dry_run else "stored")
     return 0
 
 
+@gives(lambda: list[RowCount])
 def copy(
-    source: Path,
+    source: str,
     *features: str,
     filters: str | None = None,
     snapshot: str | None = None,
     history: bool = True,
+    dry_run: DryRun = False,
     project: Project = _HERE,
     format: Format = "plain",
 ) -> int:
     """Copy rows from another store; what is here already is not copied again.
 
-    Example: metaxy metadata copy prod.duckdb example/video --store dev.duckdb
+    Example: metaxy metadata copy prod example/video --store dev --dry-run
 
     Exit codes: 0 copied, or nothing to copy; 1 a mistake.
 
     Args:
-        source: The DuckDB file to copy from.
+        source: The store to copy from: its name in the configuration, or a DuckDB file.
         features: Which features; all without it.
         filters: A condition on the stored rows of every feature copied; whole units come.
         snapshot: Only rows written under this graph: its version, or the beginning of it.
         history: Superseded and deleted rows too; else only those that count.
     """
-    from metaxy_core import DuckDBMetadataStore
-
     graph = project.graph()
-    store = project.metadata_store(graph)
-    other = DuckDBMetadataStore(source, graph=graph, hash_algorithm=store.scheme.algorithm)
-    with store.open("w"), other.open("r"):
+    target = project.metadata_store(graph)
+    other = project.settings().make_store(source, graph=graph)
+    with counting(target, dry_run=dry_run) as store, other.open("r"):
         wanted = list(features) or [str(key) for key in other.list_features()]
-        asked = dict.fromkeys(wanted, filters) if filters else {}
-        copied = store.copy_metadata(
-            other, wanted, filters=asked, snapshot_version=snapshot, history=history
-        )
-    _show(copied, format, "copied")
+        copied: dict[str, int] = {}
+        for key in progress(wanted, "copying"):
+            copied |= store.copy_metadata(
+                other,
+                [key],
+                filters={key: filters} if filters else {},
+                snapshot_version=snapshot,
+                history=history,
+                dry_run=dry_run,
+            )
+    show_counts(copied, format, "to copy" if dry_run else "copied")
     return 0
 
 
+@gives(lambda: list[RowCount])
 def compact(
     *features: str,
-    keep: int = 1,
-    dry_run: bool = False,
+    keep: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
+    dry_run: DryRun = False,
     project: Project = _HERE,
     format: Format = "plain",
 ) -> int:
@@ -84,15 +132,17 @@ def compact(
     Args:
         features: Which features; all without it.
         keep: How many versions of each sample stay, per version of the feature.
-        dry_run: Only say how many rows would be removed.
     """
     store = project.metadata_store(project.graph())
     with store.open("r" if dry_run else "w"):
-        removed = store.compact(list(features) or None, keep=keep, dry_run=dry_run)
-    _show(removed, format, "to remove" if dry_run else "removed")
+        removed: dict[str, int] = {}
+        for key in progress(list(features) or store.list_features(), "compacting"):
+            removed |= store.compact([key], keep=keep, dry_run=dry_run)
+    show_counts(removed, format, "to remove" if dry_run else "removed")
     return 0
 
 
+@gives(lambda: list[FindingLine])
 def verify(*features: str, project: Project = _HERE, format: Format = "plain") -> int:
     """Check stored rows against the rules of what versions mean.
 
@@ -105,28 +155,30 @@ def verify(*features: str, project: Project = _HERE, format: Format = "plain") -
     """
     store = project.metadata_store(project.graph())
     with store.open("r"):
-        findings = store.verify(list(features) or None)
-    rows = [
-        {
-            "feature": finding.feature,
-            "rule": finding.rule,
-            "rows": finding.rows,
-            "examples": [
+        asked = list(features) or store.list_features()
+        findings = [one for key in progress(asked, "verifying") for one in store.verify([key])]
+    lines = [
+        FindingLine(
+            finding.feature,
+            finding.rule,
+            finding.rows,
+            tuple(
                 ", ".join(f"{name}={value}" for name, value in example.items())
                 for example in finding.examples
-            ],
-        }
+            ),
+        )
         for finding in findings
     ]
     empty = f"Nothing is wrong in {visible(store.display())}."
-    show_rows(("feature", "rule", "rows", "examples"), rows, format, empty)
+    show_records(("feature", "rule", "rows", "examples"), lines, format, empty)
     return 2 if findings else 0
 
 
+@gives(lambda: list[UnitCount])
 def rebase(
     *features: str,
     snapshot: str = "latest",
-    dry_run: bool = False,
+    dry_run: DryRun = False,
     project: Project = _HERE,
     format: Format = "plain",
 ) -> int:
@@ -143,20 +195,22 @@ def rebase(
     Args:
         features: Which features.
         snapshot: The recorded graph that the results were made under.
-        dry_run: Only say how many units would be carried.
     """
+    if not features:
+        raise ConfigError("Which features? Give the key of one at least.")
     store = project.metadata_store(project.graph())
     with store.open("r" if dry_run else "w"):
         before = store.load_snapshot(snapshot)
         carried = {
             feature: store.rebase(feature, from_snapshot=before, dry_run=dry_run)
-            for feature in features
+            for feature in progress(features, "rebasing")
         }
-    _show(carried, format, "to carry" if dry_run else "carried", "units")
+    show_counts(carried, format, "to carry" if dry_run else "carried", "units")
     return 0
 
 
-def _show(counts: Mapping[str, int], format: Format, verb: str, unit: str = "rows") -> None:
+def show_counts(counts: Mapping[str, int], format: Format, verb: str, unit: str = "rows") -> None:
+    """Print a number per feature, and their sum."""
     rows = [{"feature": feature, unit: count} for feature, count in counts.items()]
     if format == "json":
         show_rows((), rows, format, "")

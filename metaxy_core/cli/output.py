@@ -1,4 +1,7 @@
-"""What commands print: a text, a table or JSON, on the terminal or into a file."""
+"""What commands print: a text, a table or JSON, on the terminal or into a file.
+
+Standard output has the result alone; what is said besides, progress too, is on standard error.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,44 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from cyclopts import Parameter
 
 from metaxy_core.errors import ConfigError
 from metaxy_core.render.text import one_line, visible
 
-Format = Literal["plain", "json"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Format = Annotated[
+    Literal["plain", "json"], Parameter(help="For people, or JSON for programs (docs/schemas).")
+]
+Command = TypeVar("Command", bound=Callable[..., int])
+T = TypeVar("T")
+
+JSON_TYPES: dict[Callable[..., int], Callable[[], Any]] = {}
+"""Per command, what gives the type of what it prints with `--format json`."""
+
+
+def gives(kind: Callable[[], Any]) -> Callable[[Command], Command]:
+    """Say what a command's JSON is: a function that gives a type, for its schema in the docs.
+
+    >>> @gives(lambda: list[int])
+    ... def numbers() -> int:
+    ...     return 0
+    >>> JSON_TYPES.pop(numbers)()
+    list[int]
+    """
+
+    def said(command: Command) -> Command:
+        JSON_TYPES[command] = kind
+        return command
+
+    return said
 
 
 def show(text: str, output: Path | None = None) -> None:
@@ -41,6 +74,11 @@ def tell(message: str) -> None:
     print(visible(message), file=sys.stderr)
 
 
+def show_json(value: Any) -> None:
+    """Print a value, made of plain ones, as JSON."""
+    show(json.dumps(value, indent=2))
+
+
 def show_rows(
     columns: Sequence[str], rows: Sequence[Mapping[str, Any]], format: Format, empty: str
 ) -> None:
@@ -50,9 +88,35 @@ def show_rows(
     says where there is no record.
     """
     if format == "json":
-        show(json.dumps(list(rows), indent=2))
+        show_json(list(rows))
         return
     show(_aligned(columns, rows) if rows else empty)
+
+
+def show_records(
+    columns: Sequence[str], records: Sequence[DataclassInstance], format: Format, empty: str
+) -> None:
+    """Print dataclasses, see `show_rows`."""
+    show_rows(columns, [asdict(record) for record in records], format, empty)
+
+
+def progress(items: Sequence[T], label: str, name: Callable[[T], str] = str) -> Iterator[T]:
+    """The items, with a bar on standard error while they are worked on, on a terminal only."""
+    if len(items) < 2 or not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bar = Progress(*parts, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+    with bar:
+        task = bar.add_task(label, total=len(items))
+        for item in items:
+            bar.update(task, description=f"{label} {escape(one_line(name(item)))}")
+            yield item
+            bar.advance(task)
 
 
 def is_colourful() -> bool:
@@ -70,7 +134,7 @@ def _aligned(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     heads = [column.replace("_", " ") for column in columns]
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     numeric = [
-        all(isinstance(row[column], int | None) for row in rows)
+        all(type(row[column]) in (int, type(None)) for row in rows)
         and any(row[column] is not None for row in rows)
         for column in columns
     ]
@@ -85,6 +149,10 @@ def _aligned(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, list | tuple):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        value = [f"{name}={one}" for name, one in value.items()]
+    if isinstance(value, Iterable) and not isinstance(value, str):
         value = ", ".join(map(str, value))
     return "-" if value is None or value == "" else one_line(str(value))

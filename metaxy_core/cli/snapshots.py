@@ -2,41 +2,102 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Any
 
-from metaxy_core.cli.output import Format, show, show_rows
-from metaxy_core.cli.project import Project
+from cyclopts import Parameter
+
+from metaxy_core.cli.metadata import DryRun
+from metaxy_core.cli.output import Format, gives, show, show_records
+from metaxy_core.cli.project import Project, counting
 from metaxy_core.render.text import visible
 
 _HERE = Project()
 
 
-def push(*, project: Project = _HERE, format: Format = "plain") -> int:
-    """Record the graph as the newest in the store.
+@dataclass(frozen=True)
+class Pushed:
+    """What `push` did, or with `--dry-run` would do.
 
-    Nothing happens where it already is.
+    Attributes:
+        recorded: false where the graph is the newest already.
+        version: the snapshot version.
+        features: how many the graph has.
+        tag: the name that it has got.
+    """
 
-    Example: metaxy push --module example_project.features --store meta.duckdb
+    recorded: bool
+    version: str
+    features: int
+    tag: str | None
+
+
+@dataclass(frozen=True)
+class RecordedGraph:
+    """One recorded graph; the time is UTC."""
+
+    version: str
+    tags: tuple[str, ...]
+    recorded_at: str
+    features: int
+    project: str
+
+
+@dataclass(frozen=True)
+class WrittenGraph:
+    """A graph as `GraphSnapshot` writes it, to be read without the features' code.
+
+    Attributes:
+        features: their declarations, parents first.
+    """
+
+    format: int
+    version: str
+    features: tuple[dict[str, Any], ...]
+
+
+@gives(lambda: list[Pushed])
+def push(
+    *,
+    tag: str | None = None,
+    move_tag: Annotated[bool, Parameter(negative=())] = False,
+    dry_run: DryRun = False,
+    project: Project = _HERE,
+    format: Format = "plain",
+) -> int:
+    """Record the graph, and the code of its features, as the newest in the store.
+
+    Nothing happens where both already are.
+
+    Example: metaxy push --module example_project.features --store meta.duckdb --tag v1
 
     Exit codes: 0 recorded or already there, 1 a mistake.
+
+    Args:
+        tag: A name for the graph: `metaxy graph diff v1`.
+        move_tag: Take the name from another graph that has it.
     """
     graph = project.graph()
     store = project.metadata_store(graph)
-    with store.open("w"):
-        recorded = store.push()
+    with counting(store, dry_run=dry_run) as target:
+        recorded = target.push(tag, move_tag=move_tag, dry_run=dry_run)
     version, count = graph.snapshot_version, len(graph)
-    row = {"recorded": recorded, "version": version, "features": count}
+    where = visible(store.display())
+    named = f" It {'would have' if dry_run else 'has'} the tag {tag}." if tag else ""
     if format == "json":
-        show_rows([], [row], "json", "")
+        show_records((), [Pushed(recorded, version, count, tag)], "json", "")
     elif recorded:
-        show(f"Recorded {version[:8]} ({count} features) in {visible(store.display())}.")
+        verb = "Would record" if dry_run else "Recorded"
+        show(f"{verb} {version[:8]} ({count} features) in {where}.{named}")
     else:
-        show(f"{version[:8]} is already the newest in {visible(store.display())}.")
+        show(f"{version[:8]} is already the newest in {where}.{named}")
     return 0
 
 
+@gives(lambda: list[RecordedGraph])
 def history(*, project: Project = _HERE, format: Format = "plain") -> int:
-    """List the recorded graphs, newest first; times are UTC.
+    """List the recorded graphs of the project, newest first, with their tags; times are UTC.
 
     Example: metaxy graph history --store meta.duckdb --format json
 
@@ -45,24 +106,34 @@ def history(*, project: Project = _HERE, format: Format = "plain") -> int:
     store = project.metadata_store()
     with store.open("r"):
         recorded = store.snapshots()[::-1]
-    rows = [
-        {
-            "version": one.version if format == "json" else one.version[:8],
-            "recorded_at": one.recorded_at.isoformat(timespec="seconds"),
-            "features": one.features,
-            "project": one.project,
-        }
+    lines = [
+        RecordedGraph(
+            one.version,
+            one.tags,
+            one.recorded_at.isoformat(timespec="seconds"),
+            one.features,
+            one.project,
+        )
         for one in recorded
     ]
-    columns = ("version", "recorded_at", "features", "project")
-    show_rows(columns, rows, format, "No graph is recorded; `metaxy push` records one.")
+    if format == "plain":
+        lines = [replace(line, version=line.version[:8]) for line in lines]
+    columns = ("version", "tags", "recorded_at", "features", "project")
+    whose = visible(store.project)
+    empty = f"No graph of the project '{whose}' is recorded; `metaxy push` records one."
+    show_records(columns, lines, format, empty)
     return 0
 
 
-def snapshot(*, project: Project = _HERE, output: Path | None = None) -> int:
+@gives(lambda: WrittenGraph)
+def snapshot(
+    *,
+    project: Project = _HERE,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+) -> int:
     """Write the graph as JSON: for git, and for `metaxy graph diff FILE.json`.
 
-    Example: metaxy graph snapshot --module example_project.features --output graph.json
+    Example: metaxy graph snapshot --module example_project.features -o graph.json
 
     Exit codes: 0 written, 1 a mistake.
 

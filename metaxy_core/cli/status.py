@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from metaxy_core.cli.output import Format, show_rows
+from metaxy_core.cli.output import Format, gives, progress, show_records
 from metaxy_core.cli.project import Project
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class FeatureStatus:
         rows: stored rows; None where the feature has never run.
         new, stale, orphaned, waiting: units; None for a root, whose samples come from the user,
             and where a parent has not run.
+        failed: units left out of these because they failed; see `metaxy failures list`.
         needs: required parents that have not run.
     """
 
@@ -32,6 +33,7 @@ class FeatureStatus:
     stale: int | None
     orphaned: int | None
     waiting: int | None
+    failed: int | None
     needs: tuple[str, ...]
 
     @property
@@ -41,10 +43,12 @@ class FeatureStatus:
         return self.rows is None or bool(self.needs) or any(counts)
 
 
+@gives(lambda: list[FeatureStatus])
 def status(*features: str, project: Project = _HERE, format: Format = "plain") -> int:
-    """Show what each feature has to do: stored, new, stale, orphaned and waiting samples.
+    """Show what each feature has to do: stored, new, stale, orphaned, waiting and failed samples.
 
-    Of roots only the rows are known: their samples come from you. `waiting` counts units whose
+    Of roots only the rows are known: their samples come from you. `failed` counts
+    units that failed and are not offered now, `waiting` units whose
     parent has not run since a field was added to it; `needs` names parents that have not run.
 
     Example: metaxy status example/crop --module example_project.features --store meta.duckdb
@@ -58,10 +62,9 @@ def status(*features: str, project: Project = _HERE, format: Format = "plain") -
     chosen = [graph[key].key for key in features] or list(graph)
     store = project.metadata_store(graph)
     with store.open("r"):
-        found = [feature_status(store, key) for key in chosen]
-    columns = ("feature", "rows", "new", "stale", "orphaned", "waiting", "needs")
-    rows = [asdict(one) for one in found]
-    show_rows(columns, rows, format, "The module declares no features.")
+        found = [feature_status(store, key) for key in progress(chosen, "comparing")]
+    columns = ("feature", "rows", "new", "stale", "orphaned", "waiting", "failed", "needs")
+    show_records(columns, found, format, "The module declares no features.")
     return 2 if any(one.is_pending for one in found) else 0
 
 
@@ -75,8 +78,9 @@ def feature_status(store: MetadataStore, key: FeatureKey) -> FeatureStatus:
         if not edge.dep.optional and not store.has_feature(edge.parent.key, allow_fallback=True)
     )
     if needs or not edges:
-        return FeatureStatus(str(key), rows, None, None, None, None, needs)
-    counts = store.resolve_update(key, lazy=True).counts
+        return FeatureStatus(str(key), rows, None, None, None, None, None, needs)
+    found = store.resolve_update(key, lazy=True)
+    counts = found.counts
     return FeatureStatus(
         str(key),
         rows,
@@ -84,6 +88,7 @@ def feature_status(store: MetadataStore, key: FeatureKey) -> FeatureStatus:
         counts["stale"],
         counts["orphaned"],
         counts["waiting"],
+        found.failed,
         needs,
     )
 

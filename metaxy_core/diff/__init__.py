@@ -11,7 +11,7 @@ from metaxy_core.diff.diff import (
     diff,
 )
 from metaxy_core.diff.impact import Affected, Impact, impact
-from metaxy_core.diff.surroundings import focus, neighbourhood
+from metaxy_core.diff.surroundings import focus, neighbourhood, slice_of
 from metaxy_core.diff.view import (
     DeclarationView,
     EdgeView,
@@ -41,4 +41,5 @@ __all__ = [
     "focus",
     "impact",
     "neighbourhood",
+    "slice_of",
 ]

@@ -19,8 +19,11 @@ from metaxy_core.frames.dialect import LazyFrame
 
 if TYPE_CHECKING:
     from sqlglot import exp
+    from sqlglot.errors import SqlglotError
 
 _PASSES = "metaxy_passes"
+_LONGEST = 200
+"""Characters of a filter that a message repeats."""
 
 Predicate = nw.Expr | str
 """A condition on columns: a Narwhals expression, or a text of the filter language."""
@@ -120,9 +123,21 @@ def _parse(text: str) -> nw.Expr:
             raise FilterError(f'A filter is one condition, like "height > 720"; given: {text!r}')
         return _translate(statements[0], text)
     except SqlglotError as error:
-        raise FilterError(f"The filter {text!r} cannot be read: {error}") from error
+        said = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+        raise FilterError(f"The filter {said!r} cannot be read: {_told(error)}") from error
     except RecursionError as error:
         raise FilterError(f"The filter is nested too deeply: {text[:60]!r}…") from error
+
+
+def _told(error: SqlglotError) -> str:
+    """What sqlglot has to say, without its colours and the text, which it repeats."""
+    for one in getattr(error, "errors", ()):
+        said = one["description"]
+        if said.startswith("Required keyword"):
+            said = "something is missing"
+        return f"{said} at column {one['col']}."
+    cause = str(error.__cause__)
+    return cause if cause.startswith("Missing") else "a quote is not closed, or not in its place."
 
 
 def _compared(function: Callable[[Any, Any], Any]) -> Callable[[exp.Binary, str], nw.Expr]:

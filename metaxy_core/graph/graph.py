@@ -149,7 +149,8 @@ def _parents_first(specs: Mapping[FeatureKey, FeatureSpec]) -> dict[FeatureKey, 
                 path[parent] = _sorted_parents(specs[parent])
             else:
                 raise UnknownParentError(
-                    f"Feature '{key}' depends on '{parent}', which the graph does not have."
+                    f"Feature '{key}' depends on '{parent}', which the graph does not have. If "
+                    "another project declares it, `metaxy lock` brings its declaration here."
                 )
     return ordered
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from metaxy_core.aliases import FeatureGraphSpellings
-from metaxy_core.errors import CycleError
+from metaxy_core.errors import CycleError, UnknownFeatureError
 from metaxy_core.graph.graph import Graph, check_new
 from metaxy_core.graph.plan import plan_feature
 from metaxy_core.keys import FeatureKey
@@ -30,6 +30,8 @@ class FeatureGraph(FeatureGraphSpellings):
     def __init__(self, specs: Iterable[FeatureSpec] = ()) -> None:
         self._specs: dict[FeatureKey, FeatureSpec] = {}
         self._tables: dict[str, FeatureKey] = {}
+        # Per parent that was named by key before it is declared: who waits for it.
+        self._awaited: dict[FeatureKey, list[FeatureSpec]] = {}
         self._frozen: Graph | None = None
         for spec in specs:
             self.add(spec)
@@ -44,12 +46,18 @@ class FeatureGraph(FeatureGraphSpellings):
         tables = dict(self._tables)
         check_new(spec, self._specs, tables)
         specs = {**self._specs, spec.key: spec}
-        self._refuse_ring(spec, specs)
+        waiting = self._awaited.get(spec.key, [])
+        if waiting or any(dep.feature == spec.key for dep in spec.deps):
+            self._refuse_ring(spec, specs)
         # A declaration may complete the parents of others, declared earlier by key.
-        for other in (spec, *(s for s in self._specs.values() if _depends(s, spec.key))):
+        for other in (spec, *waiting):
             if all(dep.feature in specs for dep in other.deps):
                 plan_feature(other, specs)
         self._specs, self._tables, self._frozen = specs, tables, None
+        self._awaited.pop(spec.key, None)
+        for dep in spec.deps:
+            if dep.feature not in specs:
+                self._awaited.setdefault(dep.feature, []).append(spec)
         return spec
 
     def freeze(self) -> Graph:
@@ -57,6 +65,12 @@ class FeatureGraph(FeatureGraphSpellings):
         if self._frozen is None:
             self._frozen = Graph(self._specs.values())
         return self._frozen
+
+    def __getitem__(self, feature: Any) -> FeatureSpec:
+        wanted = FeatureKey.of(feature)
+        if wanted not in self._specs:
+            raise UnknownFeatureError(f"The feature '{wanted}' has not been declared so far.")
+        return self._specs[wanted]
 
     def __iter__(self) -> Iterator[FeatureKey]:
         return iter(self._specs)
@@ -82,7 +96,3 @@ class FeatureGraph(FeatureGraphSpellings):
                 if parent not in came_from:
                     came_from[parent] = key
                     edge.append(parent)
-
-
-def _depends(spec: FeatureSpec, key: FeatureKey) -> bool:
-    return any(dep.feature == key for dep in spec.deps)

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Final, Literal
 
-from metaxy_core.diff.view import GraphView
+from pydantic import JsonValue
 
-FORMAT = 1
+from metaxy_core.diff.view import EdgeView, GraphView, NodeView, Status
+
+FORMAT: Final = 1
 """Grows when a name or a meaning changes; new names may come at any time."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What `render` writes: a view, and what sums it up.
+
+    Attributes:
+        format: grows when a name or a meaning changes.
+        counts: nodes per status.
+        before, after: short snapshot versions; `before` is null for one graph.
+        hidden: nodes left out.
+    """
+
+    format: Literal[1]
+    kind: Literal["graph", "diff"]
+    counts: Mapping[Status, int]
+    before: str | None
+    after: str
+    nodes: tuple[NodeView, ...]
+    edges: tuple[EdgeView, ...]
+    hidden: int
 
 
 def render(view: GraphView) -> str:
@@ -28,13 +53,23 @@ def render(view: GraphView) -> str:
     >>> json.loads(render(GraphView.of(Graph())))["kind"]
     'graph'
     """
-    shown = {
-        "format": FORMAT,
-        "kind": "diff" if view.is_diff else "graph",
-        "counts": {status.value: count for status, count in view.counts.items()},
-        **asdict(view),
-    }
-    text = json.dumps(shown, indent=2)
+    text = json.dumps(shown(view), indent=2)
     for char in "<>&":
         text = text.replace(char, f"\\u{ord(char):04x}")
     return text
+
+
+def shown(view: GraphView) -> dict[str, JsonValue]:
+    """What is written of a view, as plain values."""
+    drawing = Drawing(
+        FORMAT,
+        "diff" if view.is_diff else "graph",
+        view.counts,
+        view.before,
+        view.after,
+        view.nodes,
+        view.edges,
+        view.hidden,
+    )
+    plain: dict[str, JsonValue] = json.loads(json.dumps(asdict(drawing)))
+    return plain

@@ -36,9 +36,7 @@ def _graph(view: GraphView) -> str:
         for field in node.fields
     ]
     heading = f"Graph `{view.after}`: {len(view.nodes)} features."
-    return "\n\n".join(
-        [heading, _table(("Feature", "Field", "Version", "Code", "Made from"), rows)]
-    )
+    return "\n\n".join([heading, table(("Feature", "Field", "Version", "Code", "Made from"), rows)])
 
 
 def _diff(view: GraphView) -> str:
@@ -46,17 +44,17 @@ def _diff(view: GraphView) -> str:
     touched = [node for node in view.nodes if node.status not in (Status.UNCHANGED, Status.PRUNED)]
     fields = [row for node in touched for row in _fields(node)]
     if fields:
-        parts.append(_table(("Feature", "Field", "Status", "Code", "Version"), fields))
+        parts.append(table(("Feature", "Field", "Status", "Code", "Version"), fields))
     declared = [
-        [f"`{node.key}`", _span(one.path), _value(one.before), _value(one.after)]
+        [f"`{node.key}`", span(one.path), _value(one.before), _value(one.after)]
         for node in view.nodes
         for one in node.declaration
     ]
     if declared:
-        parts.append(_table(("Feature", "Declaration", "Before", "After"), declared))
+        parts.append(table(("Feature", "Declaration", "Before", "After"), declared))
     breaking = [(node.key, reason) for node in view.nodes for reason in node.reasons]
     if breaking:
-        parts.append("\n".join(f"- **Breaking** `{key}`: {_escaped(why)}" for key, why in breaking))
+        parts.append("\n".join(f"- **Breaking** `{key}`: {escaped(why)}" for key, why in breaking))
     spared = [f"`{node.key}`" for node in view.nodes if node.status is Status.PRUNED]
     if spared:
         parts.append(f"Downstream, but not affected: {', '.join(spared)}.")
@@ -79,7 +77,7 @@ def _fields(node: NodeView) -> list[list[str]]:
 
 
 def _code(field: FieldView) -> str:
-    codes = [_span(code) for code in (field.code_before, field.code_after) if code]
+    codes = [span(code) for code in (field.code_before, field.code_after) if code]
     return " → ".join(dict.fromkeys(codes))
 
 
@@ -92,10 +90,11 @@ def _versions(before: str | None, after: str | None) -> str:
 
 
 def _value(text: str | None) -> str:
-    return "" if text is None else _span(text)
+    return "" if text is None else span(text)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are Markdown already."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(_line(line) for line in lines)
 
@@ -106,7 +105,7 @@ def _line(cells: Sequence[str]) -> str:
     return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
 
 
-def _span(text: str) -> str:
+def span(text: str) -> str:
     """A code span, for a cell of a table: nothing in it is markup but its own end and a pipe."""
     shown = one_line(text).replace("|", "\\|")
     longest = max(map(len, _TICKS.findall(shown)), default=0)
@@ -115,7 +114,8 @@ def _span(text: str) -> str:
     return f"{ticks}{padding}{shown}{padding}{ticks}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """The text on one line, with character references for whatever may be markup."""
     # Letters of other scripts may stay; ASCII punctuation may be markup.
     return _UNSAFE.sub(
         lambda found: f"&#{ord(found.group())};" if found.group().isascii() else found.group(),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import StringIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
@@ -29,7 +30,7 @@ def render(view: GraphView, *, width: int = 96, colour: bool = False) -> str:
         └── crop ...
             └── default ...
     """
-    root = Tree(_heading(view), guide_style="bright_black", highlight=False)
+    root = Tree(heading(view), guide_style="bright_black", highlight=False)
     branches: dict[str, Tree] = {}
     coming: dict[str, list[EdgeView]] = {node.key: [] for node in view.nodes}
     for edge in view.edges:
@@ -44,11 +45,17 @@ def render(view: GraphView, *, width: int = 96, colour: bool = False) -> str:
         for line in _lines(view, node):
             branch.add(line)
         branches[node.key] = branch
+    return printed([root], width=width, colour=colour)
+
+
+def printed(shown: Sequence[RenderableType], *, width: int, colour: bool) -> str:
+    """What rich writes on a terminal of so many columns, with or without colours."""
     out = StringIO()
     console = Console(
         file=out, width=width, force_terminal=colour, no_color=not colour, legacy_windows=False
     )
-    console.print(root, soft_wrap=False)
+    for one in shown:
+        console.print(one, soft_wrap=False)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
@@ -68,9 +75,11 @@ def _next(
     return waiting[0]
 
 
-def _heading(view: GraphView) -> Text:
+def heading(view: GraphView) -> Text:
+    """The graphs, and the counts of a diff."""
     if not view.is_diff:
-        return Text.assemble("Graph ", (view.after, "bold"), f", {len(view.nodes)} features")
+        count = f"{len(view.nodes)} feature{'s' if len(view.nodes) != 1 else ''}"
+        return Text.assemble("Graph ", (view.after, "bold"), f", {count}")
     heading = Text.assemble("Graph ", (f"{view.before} → {view.after}", "bold"), ": ")
     said = [
         (f"{count} {status.value}", LOOKS[status].style) for status, count in view.counts.items()

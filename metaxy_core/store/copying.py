@@ -38,8 +38,10 @@ def copy_feature(
     snapshot_version: str | None,
     *,
     history: bool,
+    dry_run: bool = False,
 ) -> int:
-    """Copy one feature's closed rows, of the units that the filters choose. Rows copied.
+    """Copy one feature's closed rows, of the units that the filters choose. Rows copied, or that
+    would be.
 
     Filters judge the stored rows of the source, and whole units come with them.
     """
@@ -67,8 +69,11 @@ def copy_feature(
             target.backend.append(plan.key.to_table(), stamped.lazy(), sorted_by(plan))
         return len(missing), needed
 
+    missing = _missing(target, plan, rows)
+    if dry_run:
+        return len(missing)
     # What is missing is looked for again in the commit: somebody may be copying the same.
-    given = _missing(target, plan, rows)[COMMIT].n_unique()
+    given = missing[COMMIT].n_unique()
     while given:
         copied, needed = target.backend.commit(store, numbers=given)
         if needed <= given:

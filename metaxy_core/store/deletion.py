@@ -62,13 +62,10 @@ def hard_delete(
     """Remove samples with all their rows, of every version; soft-deleted ones as well."""
     _own_table(store, plan)
     ids = list(plan.spec.id_columns)
-    version = store.graph.versions[plan.key].feature
 
     def remove(_: Sequence[int]) -> int:
         table = _own_table(store, plan)
-        deleted = last_rows(table, list(plan.unit)).filter(~nw.col(DELETED_AT).is_null())
-        stored = stored_with_marks(plan, table, version)
-        known = own_rows(plan, nw.concat([stored.select(*table.collect_schema().names()), deleted]))
+        known = _hard(store, plan, table)
         chosen = _chosen(store, plan, known, filters, samples)
         gone = chosen.select(*ids).unique(ids, keep="any").collect("polars")
         if not len(gone):
@@ -82,6 +79,22 @@ def hard_delete(
         return len(gone)
 
     return store.backend.commit(remove)
+
+
+def count(
+    store: BaseStore,
+    plan: FeaturePlan,
+    filters: Sequence[Predicate],
+    samples: Rows | None,
+    *,
+    soft: bool,
+) -> int:
+    """How many samples a delete would choose as the store stands."""
+    table = _own_table(store, plan)
+    known = _soft(store, plan, table) if soft else _hard(store, plan, table)
+    ids = list(plan.spec.id_columns)
+    chosen = _chosen(store, plan, known, filters, samples).select(*ids).unique(ids, keep="any")
+    return int(chosen.select(nw.len().alias("n")).collect("polars")["n"][0])
 
 
 def undelete(
@@ -117,6 +130,20 @@ def undelete(
         if needed <= given:
             return units
         given = needed
+
+
+def _soft(store: BaseStore, plan: FeaturePlan, table: LazyFrame) -> LazyFrame:
+    """The rows that count: what a soft delete chooses from."""
+    version = store.graph.versions[plan.key].feature
+    return own_rows(plan, stored_with_marks(plan, table, version))
+
+
+def _hard(store: BaseStore, plan: FeaturePlan, table: LazyFrame) -> LazyFrame:
+    """Besides, the last rows of what is deleted already."""
+    version = store.graph.versions[plan.key].feature
+    deleted = last_rows(table, list(plan.unit)).filter(~nw.col(DELETED_AT).is_null())
+    stored = stored_with_marks(plan, table, version)
+    return own_rows(plan, nw.concat([stored.select(*table.collect_schema().names()), deleted]))
 
 
 def _own_table(store: BaseStore, plan: FeaturePlan) -> LazyFrame:

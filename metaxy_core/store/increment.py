@@ -97,6 +97,10 @@ class LazyIncrement(IncrementSpellings):
         """
         return self._inputs(parent)
 
+    def release(self) -> None:
+        """Let go of what is held in the engine; counts that were asked for stay."""
+        self._engine.release(self.labels)
+
     def collect(self) -> Increment:
         """The same as frames in memory, over Polars."""
         todo, orphaned = self._make_todo(), self._make_orphaned()

@@ -12,8 +12,10 @@ from metaxy_core.frames.filters import Predicate, apply
 from metaxy_core.graph import GraphSnapshot
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import (
+    explaining,
     failing,
     fallback,
+    planning,
     reading,
     resolving,
 )
@@ -21,9 +23,14 @@ from metaxy_core.store.base import BaseStore, check_engine, listed
 from metaxy_core.store.fingerprint import Fingerprint, fingerprint
 from metaxy_core.store.incoming import Rows
 from metaxy_core.store.increment import Increment, LazyIncrement
+from metaxy_core.store.inventory import Inventory, take
+from metaxy_core.store.recorded import Recorded
 from metaxy_core.store.request import Request, units_of
 from metaxy_core.store.tables import IN_MEMORY, native_engine
 from metaxy_core.system import snapshots
+from metaxy_core.system.snapshots import RecordedSnapshot
+from metaxy_core.work import WorkPlan
+from metaxy_core.work.explanation import Explanation
 
 FilterMap = Mapping[Any, Predicate | Sequence[Predicate]]
 
@@ -125,6 +132,62 @@ class ReadStore(BaseStore):
         name = check_engine(versioning_engine or self.versioning_engine)
         return IN_MEMORY if name == "polars" else native_engine(self)
 
+    def plan(
+        self,
+        features: Sequence[Any] | None = None,
+        *,
+        samples: Mapping[Any, Rows] | None = None,
+        max_samples: int | None = None,
+        max_cost: float | None = None,
+        with_units: bool = False,
+    ) -> WorkPlan:
+        """What each feature has to do now, and once the features above it have run.
+
+        Nothing is run or written. The expected provenance of what has not run yet stands for its
+        data, so the numbers are exact unless data versions are overridden then; `inexact` and
+        `unknown` of a `PlannedFeature` say where they cannot be.
+
+        Args:
+            features: those to plan; all without any. Features above them are taken to run whole.
+            samples: the expected samples of roots, as for `resolve_update`. A root without any is
+                taken to list again what is stored, so that changes of its code are seen below.
+            max_samples: let in no more units than this, in the order of the features.
+            max_cost: let in no more than what costs this (`cost_per_sample` in a feature's
+                metadata, or the money of recorded runs); features without a price are let in.
+            with_units: name each planned unit, so that the plan can be applied exactly:
+                `resolve_update(feature, units=plan.of(feature).frame())`.
+
+        Raises:
+            PlanError: samples of a feature that is no root, or a negative limit.
+        """
+        self._readable()
+        graph = self.graph
+        asked = planning.Asked(
+            list(graph) if features is None else [self._plan(one).key for one in features],
+            {FeatureKey.of(key): rows for key, rows in (samples or {}).items()},
+            max_samples,
+            max_cost,
+            with_units,
+        )
+        planning.check(asked, graph)
+        return planning.plan(self, asked)
+
+    def explain(
+        self, feature: Any, sample: Mapping[str, Any], *, samples: Rows | None = None
+    ) -> Explanation:
+        """Why one sample is new, stale or orphaned: the tree of causes, with times and runs.
+
+        Args:
+            sample: the unit's ids; for 1:N those of the parent.
+            samples: the expected samples of a root; without them it is said what is stored.
+
+        Raises:
+            MetadataSchemaError: an id is missing.
+            FeatureNotFoundError: a required parent is in no store of the chain.
+        """
+        self._readable()
+        return explaining.explain(self, self._plan(feature), sample, samples, Recorded(self))
+
     @spelled_read
     def read(
         self,
@@ -194,6 +257,15 @@ class ReadStore(BaseStore):
         tables = set(self.backend.tables())
         return [key for key in self.graph if key.to_table() in tables]
 
+    def inventory(self, feature: Any, *, allow_fallback: bool = True) -> Inventory | None:
+        """Count what is stored of a feature; None where there is no table of it.
+
+        Raises:
+            UnknownFeatureError: the graph does not have the feature.
+        """
+        self._readable()
+        return take(self, self._plan(feature), allow_fallback=allow_fallback)
+
     def fingerprint(
         self, feature: Any, filters: Predicate | Sequence[Predicate] = ()
     ) -> Fingerprint:
@@ -211,16 +283,41 @@ class ReadStore(BaseStore):
         rows = reading.stored(plan, reading.complete(plan, found[1]), version)
         return fingerprint(self, plan, apply(rows, listed(filters)))
 
-    def snapshots(self) -> list[snapshots.RecordedSnapshot]:
+    def snapshots(self) -> list[RecordedSnapshot]:
         """The recorded graphs of the project, oldest first."""
         self._readable()
         return snapshots.history(self.backend, self.project)
 
-    def load_snapshot(self, version: str = "latest") -> GraphSnapshot:
-        """Load a recorded graph of the project: `"latest"`, or the beginning of its version.
+    def load_snapshot(self, version: str | RecordedSnapshot = "latest") -> GraphSnapshot:
+        """Load a recorded graph of the project.
+
+        Args:
+            version: `"latest"`, a tag, the start of its version, or one of `snapshots()`.
 
         Raises:
             SystemDataNotFoundError: no such snapshot.
         """
         self._readable()
         return snapshots.load(self.backend, version, self.project)
+
+    def load_sources(self, version: str | RecordedSnapshot = "latest") -> dict[FeatureKey, str]:
+        """The code of the features that was recorded with a graph, as `metaxy graph check` sees it.
+
+        Args:
+            version: as for `load_snapshot`.
+
+        Raises:
+            SystemDataNotFoundError: no such snapshot.
+        """
+        self._readable()
+        return snapshots.load_sources(self.backend, version, self.project)
+
+    def other_projects(self) -> dict[str, GraphSnapshot]:
+        """The newest recorded graph of every other project, here or in a fallback store."""
+        self._readable()
+        found: dict[str, GraphSnapshot] = {}
+        for store in fallback.chain(self):
+            for project in {one.project for one in snapshots.history(store.backend)}:
+                if project != self.project and project not in found:
+                    found[project] = snapshots.load(store.backend, "latest", project)
+        return dict(sorted(found.items()))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import narwhals as nw
+import polars as pl
 
 from metaxy_core.backends.base import to_polars
 from metaxy_core.columns import is_system, provenance_of
@@ -67,12 +68,15 @@ def units_of(plan: FeaturePlan, units: Rows | None) -> DataFrame | None:
     """
     if units is None:
         return None
-    frame = to_polars(units)
+    # Plain columns may be given, as a plan has them.
+    frame = to_polars(pl.DataFrame(units) if isinstance(units, Mapping) else units)
     if missing := sorted(set(plan.unit) - set(frame.collect_schema().names())):
         raise MetadataSchemaError(
             str(plan.key), f"the units given have no column {', '.join(missing)}."
         )
-    return frame.select(*plan.unit).unique(list(plan.unit)).collect()
+    chosen = frame.select(*plan.unit).unique(list(plan.unit)).collect()
+    untyped = [name for name, dtype in chosen.schema.items() if dtype == nw.Unknown]
+    return chosen.with_columns(nw.col(name).cast(nw.String()) for name in untyped)
 
 
 def compiled_key(store: BaseStore, request: Request) -> Hashable | None:

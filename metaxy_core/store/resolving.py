@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import narwhals as nw
+
 from metaxy_core.columns import provenance_of
 from metaxy_core.errors import (
     EngineUnavailableError,
@@ -163,8 +165,19 @@ class Limits:
     def on(self, labels: LazyFrame) -> LazyFrame:
         """The labels within the limits."""
         if self.units is not None:
-            labels = labels.join(self.units, on=list(self.plan.unit), how="semi")
-        return labels if self.failed is None else hold_back(self.plan, labels, self.failed)
+            labels = labels.join(self._like(labels, self.units), on=self._unit, how="semi")
+        if self.failed is None:
+            return labels
+        return hold_back(self.plan, labels, self._like(labels, self.failed))
+
+    def _like(self, labels: LazyFrame, frame: LazyFrame) -> LazyFrame:
+        """A frame whose ids have the types of the labels: plans know fewer types than engines."""
+        types = labels.collect_schema()
+        return frame.with_columns(nw.col(name).cast(types[name]) for name in self._unit)
+
+    @property
+    def _unit(self) -> list[str]:
+        return list(self.plan.unit)
 
     @property
     def uses(self) -> list[LazyFrame]:

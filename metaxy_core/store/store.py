@@ -88,6 +88,7 @@ class MetadataStore(WriteStore, StoreSpellings):
         filters: FilterMap | None = None,
         snapshot_version: str | None = None,
         history: bool = True,
+        dry_run: bool = False,
     ) -> dict[str, int]:
         """Copy rows of another store into this one; what is here already is not copied again.
 
@@ -97,6 +98,7 @@ class MetadataStore(WriteStore, StoreSpellings):
             filters: per feature, predicates on its stored rows; whole units come.
             snapshot_version: only rows written under this graph: its version, or the beginning.
             history: all rows, deleted and superseded ones too; else only those that count.
+            dry_run: copy nothing, only count.
 
         Returns how many rows, per feature key. Copied rows are this store's newest: a unit that
         was written here meanwhile is replaced by a newer row from there.
@@ -105,7 +107,7 @@ class MetadataStore(WriteStore, StoreSpellings):
             HashSchemeMismatchError: the source keeps other digests.
             MetadataSchemaError: a feature's columns do not fit those stored here.
         """
-        self._writable()
+        (self._readable if dry_run else self._writable)()
         asked = {FeatureKey.of(key): listed(found) for key, found in (filters or {}).items()}
         with source.open("r"):
             there = source.using(self.graph).list_features()
@@ -113,9 +115,16 @@ class MetadataStore(WriteStore, StoreSpellings):
             copied = {}
             for key in keys:
                 plan = self._plan(key)
-                self._check_project(plan)
+                if not dry_run:
+                    self._check_project(plan)
                 copied[str(key)] = copying.copy_feature(
-                    self, source, plan, asked.get(key, ()), snapshot_version, history=history
+                    self,
+                    source,
+                    plan,
+                    asked.get(key, ()),
+                    snapshot_version,
+                    history=history,
+                    dry_run=dry_run,
                 )
         return copied
 

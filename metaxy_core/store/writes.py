@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from metaxy_core.backends.base import to_polars
+from metaxy_core.drift import sources
 from metaxy_core.errors import (
     NotStoredError,
     StoreUnavailableError,
@@ -115,16 +117,24 @@ class WriteStore(ReadStore):
         named = write_id or writing.new_write_id(uuid.uuid4().hex)
         return spool.not_stored(self, writes, run, named, error)
 
-    def replay(self, path: str | Path) -> dict[str, int]:
+    def replay(self, path: str | Path, *, dry_run: bool = False) -> dict[str, int]:
         """Store what a file of `NotStoredError` keeps; nothing where it got through after all.
 
-        Returns how many rows, per feature key. The file stays.
+        Returns how many rows, or with `dry_run` would be, per feature key. The file stays.
 
         Raises:
             SpoolFileError: it is not such a file.
         """
         kept = spool.read(Path(path))
         store = self.using(kept.graph)
+        if dry_run:
+            self._readable()
+            return {
+                str(one.plan.key): 0
+                if writing.is_stored(store, one.plan, kept.write_id)
+                else len(to_polars(one.rows).collect())
+                for one in kept.writes
+            }
         return store._write(kept.writes, kept.materialization_id, kept.write_id)
 
     def _write(
@@ -148,18 +158,19 @@ class WriteStore(ReadStore):
         *,
         samples: Rows | None = None,
         soft: bool = True,
+        dry_run: bool = False,
     ) -> int:
         """Delete stored samples: those the filters choose, of those `samples` names.
 
         `soft` marks them; `undelete` brings a whole unit back, so some children of a 1:N set that
         has others left come back only by writing the set again. Otherwise all their rows of every
-        version are removed. Returns how many samples.
+        version are removed. Returns how many samples, or with `dry_run` would be.
 
         Raises:
             FallbackDeleteError: the feature lives in a fallback store only.
             ValueError: neither filters nor samples were given.
         """
-        self._writable()
+        (self._readable if dry_run else self._writable)()
         chosen = listed(filters)
         if not chosen and samples is None:
             raise ValueError(
@@ -167,6 +178,8 @@ class WriteStore(ReadStore):
                 "use drop()."
             )
         plan = self._plan(feature)
+        if dry_run:
+            return deletion.count(self, plan, chosen, samples, soft=soft)
         self._check_project(plan)
         verb = deletion.soft_delete if soft else deletion.hard_delete
         return verb(self, plan, chosen, samples)
@@ -267,7 +280,31 @@ class WriteStore(ReadStore):
         run = materialization_id or self.materialization_id
         runs.record(self.backend, self._plan(feature).key, units, seconds, money, run)
 
-    def push(self) -> bool:
-        """Record the graph as the project's newest; False where it already is."""
-        self._writable()
-        return snapshots.push(self.backend, GraphSnapshot.of(self.graph), self.project)
+    def push(
+        self, tag: str | None = None, *, move_tag: bool = False, dry_run: bool = False
+    ) -> bool:
+        """Record the graph, and the code of its features, as the project's newest.
+
+        False where both are the newest already. The code is that of the functions known by
+        `implements`; `metaxy graph check` compares with it.
+
+        Args:
+            tag: a name for the graph, for `load_snapshot` and diffs.
+            move_tag: take the name from another graph that has it.
+            dry_run: only say whether it would be recorded.
+
+        Raises:
+            TagError: the tag is no name, or another graph has it.
+        """
+        (self._readable if dry_run else self._writable)()
+        graph = self.graph
+        code, _ = sources(graph)
+        return snapshots.push(
+            self.backend,
+            GraphSnapshot.of(graph),
+            self.project,
+            code,
+            tag,
+            move_tag=move_tag,
+            dry_run=dry_run,
+        )

@@ -68,7 +68,7 @@ def write(
     def store_all(numbers: Sequence[int]) -> dict[str, int]:
         stored = dict(counts)
         for one, rows in prepared:
-            if not len(rows) or (may_be_stored and _is_stored(store, one.plan, write_id)):
+            if not len(rows) or (may_be_stored and is_stored(store, one.plan, write_id)):
                 continue
             fitted = _fitted(store, one.plan, rows)
             if one.plan.is_expansion:
@@ -172,7 +172,7 @@ def _fitted(store: BaseStore, plan: FeaturePlan, rows: DataFrame) -> DataFrame:
     return check_types(plan, rows, stored, store.backend.unstorable)
 
 
-def _is_stored(store: BaseStore, plan: FeaturePlan, write_id: str) -> bool:
+def is_stored(store: BaseStore, plan: FeaturePlan, write_id: str) -> bool:
     """Whether a retried write got through the first time."""
     table = store.backend.scan(plan.key.to_table())
     if table is None:

@@ -1,8 +1,13 @@
-"""Recorded graphs: push, list, load; no user code is imported."""
+"""Recorded graphs: push, list, load; no user code is imported.
+
+With a graph the code of its features is recorded, as `metaxy_core.drift` writes it, so that a
+later time can tell whether it changed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +17,18 @@ import polars as pl
 
 from metaxy_core.backends.base import Backend
 from metaxy_core.errors import SystemDataNotFoundError
-from metaxy_core.graph import GraphSnapshot
-from metaxy_core.hashing import sha256
+from metaxy_core.graph import Graph, GraphSnapshot
+from metaxy_core.hashing import canonical_json, sha256
+from metaxy_core.keys import FeatureKey
+from metaxy_core.system import tags
 from metaxy_core.system.tables import SNAPSHOTS
+
+Sources = Mapping[FeatureKey, str]
+"""Per feature, the normal form of its code."""
+
+
+# The code is long, and asked for of one graph at a time.
+_COLUMNS = ("version", "definition", "project", "recorded_at", "features", "graph", "metaxy_commit")
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,7 @@ class RecordedSnapshot:
         version: the snapshot version, full hash.
         recorded_at: UTC.
         commit: the store's commit number: the order of history.
+        tags: the names it has, sorted.
     """
 
     version: str
@@ -32,17 +47,40 @@ class RecordedSnapshot:
     recorded_at: datetime
     commit: int
     features: int
+    tags: tuple[str, ...] = ()
 
 
-def push(backend: Backend, snapshot: GraphSnapshot, project: str) -> bool:
-    """Record a graph as the newest of its project; False where it already is.
+def push(
+    backend: Backend,
+    snapshot: GraphSnapshot,
+    project: str,
+    sources: Sources | None = None,
+    tag: str | None = None,
+    *,
+    move_tag: bool = False,
+    dry_run: bool = False,
+) -> bool:
+    """Record a graph and the code of its features as the newest of its project.
 
-    The store must be open for writing.
+    False where both are the newest already. Features whose code is not given keep what was
+    recorded of it, unless their code versions changed since. The store must be open for writing.
+
+    Args:
+        tag: a name for this graph, also where it is recorded already.
+        move_tag: take the name from another graph that has it.
+        dry_run: only say whether it would be recorded.
+
+    Raises:
+        TagError: the tag is no name, or another graph has it.
     """
+    newest = next(reversed(_rows(backend, project)), None)
     definition = sha256(snapshot.definition)
-    history = _rows(backend, project)
-    if history and history[-1]["definition"] == definition:
-        return False
+    known = _sources(backend, newest)
+    code = _code(snapshot.graph, sources or {}, known, newest)
+    is_new = newest is None or newest["definition"] != definition or known != code
+    if tag is not None:
+        here = None if newest is None or is_new else newest["metaxy_commit"]
+        tags.check(backend, project, tag, here, move=move_tag)
     row = {
         "version": snapshot.version,
         "definition": definition,
@@ -50,43 +88,111 @@ def push(backend: Backend, snapshot: GraphSnapshot, project: str) -> bool:
         "recorded_at": datetime.now(UTC),
         "features": len(snapshot.graph),
         "graph": snapshot.to_json(),
+        "sources": canonical_json({str(key): text for key, text in code.items()}),
     }
 
     def record(numbers: Sequence[int]) -> None:
-        stamped = pl.LazyFrame([row | {"metaxy_commit": numbers[0]}])
-        backend.append(SNAPSHOTS, nw.from_native(stamped))
+        commit = numbers[0] if newest is None or is_new else newest["metaxy_commit"]
+        if is_new:
+            stamped = pl.LazyFrame([row | {"metaxy_commit": commit}])
+            backend.append(SNAPSHOTS, nw.from_native(stamped))
+        if tag is not None:
+            tags.append(backend, project, tag, commit, numbers[0])
 
-    backend.commit(record)
-    return True
+    if (is_new or tag is not None) and not dry_run:
+        backend.commit(record)
+    return is_new
 
 
 def history(backend: Backend, project: str | None = None) -> list[RecordedSnapshot]:
     """The recorded graphs, oldest first; of all projects for None."""
+    named: dict[int, list[str]] = {}
+    for (_, tag), commit in sorted(tags.recorded(backend, project).items()):
+        named.setdefault(commit, []).append(tag)
     return [
         RecordedSnapshot(
             row["version"], row["project"], row["recorded_at"], row["metaxy_commit"],
-            row["features"],
+            row["features"], tuple(named.get(row["metaxy_commit"], ())),
         )
         for row in _rows(backend, project)
     ]  # fmt: skip
 
 
-def load(backend: Backend, version: str = "latest", project: str | None = None) -> GraphSnapshot:
-    """Load a recorded graph: `"latest"`, or a snapshot version or an unambiguous beginning of it.
+def load(
+    backend: Backend, version: str | RecordedSnapshot = "latest", project: str | None = None
+) -> GraphSnapshot:
+    """Load a recorded graph: `"latest"`, a tag, an unambiguous beginning of a version, or a line
+    of the history.
 
     Raises:
         SystemDataNotFoundError: no such snapshot, or more than one.
     """
-    rows = _rows(backend, project)
-    if version != "latest":
-        rows = [row for row in rows if row["version"].startswith(version)]
+    return GraphSnapshot.from_json(_row(backend, version, project)["graph"])
+
+
+def load_sources(
+    backend: Backend, version: str | RecordedSnapshot = "latest", project: str | None = None
+) -> dict[FeatureKey, str]:
+    """The code recorded with a graph, per feature that it is known of; named as for `load`.
+
+    Raises:
+        SystemDataNotFoundError: no such snapshot, or more than one.
+    """
+    return _sources(backend, _row(backend, version, project))
+
+
+def _row(backend: Backend, version: str | RecordedSnapshot, project: str | None) -> dict[str, Any]:
+    rows = known = _rows(backend, project)
+    if isinstance(version, RecordedSnapshot):
+        rows = [row for row in known if row["metaxy_commit"] == version.commit]
+        version = version.version
+    elif version != "latest":
+        tagged = {c for (_, tag), c in tags.recorded(backend, project).items() if tag == version}
+        rows = [row for row in known if row["metaxy_commit"] in tagged] or [
+            row for row in known if version and row["version"].startswith(version)
+        ]
     if not rows or (len({row["version"] for row in rows}) > 1 and version != "latest"):
-        known = ", ".join(sorted({row["version"][:8] for row in _rows(backend, project)}))
         raise SystemDataNotFoundError(
             f"The store at {backend.describe()['uri']} has no one snapshot {version!r}. "
-            f"Recorded: {known or 'none; run `metaxy push`'}."
+            f"{_told(backend, known, project)}"
         )
-    return GraphSnapshot.from_json(rows[-1]["graph"])
+    return rows[-1]
+
+
+def _told(backend: Backend, rows: Sequence[Mapping[str, Any]], project: str | None) -> str:
+    if not rows:
+        return "Recorded: none; run `metaxy push`."
+    said = f"Recorded: {', '.join(sorted({row['version'][:8] for row in rows}))}."
+    named = sorted({tag for _, tag in tags.recorded(backend, project)})
+    return f"{said} Tags: {', '.join(named)}." if named else said
+
+
+def _code(
+    graph: Graph, given: Sources, known: Sources, newest: Mapping[str, Any] | None
+) -> dict[FeatureKey, str]:
+    """What to record of the features' code: given now, or known and still of these versions."""
+    forgotten = [key for key in known if key in graph and key not in given]
+    if newest is None or not forgotten:
+        return dict(given)
+    before = GraphSnapshot.from_json(newest["graph"]).graph.versions
+    same = [key for key in forgotten if before[key].code == graph.versions[key].code]
+    return {**{key: known[key] for key in same}, **given}
+
+
+def _sources(backend: Backend, row: Mapping[str, Any] | None) -> dict[FeatureKey, str]:
+    """The code recorded in a row; none in a row that is older than that."""
+    table = backend.scan(SNAPSHOTS)
+    if row is None or table is None or "sources" not in table.collect_schema():
+        return {}
+    chosen = table.filter(nw.col("metaxy_commit") == row["metaxy_commit"]).select("sources")
+    text = chosen.collect("polars")["sources"][0]
+    return {FeatureKey.of(key): source for key, source in json.loads(text or "{}").items()}
+
+
+def graphs(backend: Backend, project: str | None = None) -> list[Graph]:
+    """The recorded graphs themselves, newest first, each version once."""
+    texts = {row["version"]: row["graph"] for row in _rows(backend, project)}
+    return [GraphSnapshot.from_json(text).graph for text in reversed(texts.values())]
 
 
 def _rows(backend: Backend, project: str | None) -> list[dict[str, Any]]:
@@ -95,5 +201,6 @@ def _rows(backend: Backend, project: str | None) -> list[dict[str, Any]]:
         return []
     if project is not None:
         table = table.filter(nw.col("project") == project)
-    rows: list[dict[str, Any]] = table.sort("metaxy_commit").collect("polars").rows(named=True)
+    table = table.select(*_COLUMNS).sort("metaxy_commit")
+    rows: list[dict[str, Any]] = table.collect("polars").rows(named=True)
     return rows

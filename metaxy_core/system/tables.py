@@ -13,6 +13,7 @@ PREFIX = "metaxy_system__"
 """Feature keys may not begin with `metaxy_`, so no feature's table has this prefix."""
 STORE = f"{PREFIX}store"
 SNAPSHOTS = f"{PREFIX}snapshots"
+TAGS = f"{PREFIX}tags"
 
 
 def is_system_table(table: str) -> bool:

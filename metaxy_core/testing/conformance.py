@@ -473,6 +473,10 @@ class StoreConformance:
             assert store.push() is False
             assert [one.version for one in store.snapshots()] == [SHAPES.snapshot_version]
             assert store.load_snapshot().graph.snapshot_version == SHAPES.snapshot_version
+            assert store.push("v1") is False
+            assert [one.tags for one in store.snapshots()] == [("v1",)]
+            assert store.load_snapshot("v1").version == SHAPES.snapshot_version
+            assert store.load_sources("v1") == {}
 
     def test_a_store_opened_for_reading_writes_nothing(self, make_store: MakeStore) -> None:
         store = make_store(CHAIN)

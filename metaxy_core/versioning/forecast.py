@@ -80,12 +80,10 @@ class Forecast:
     Attributes:
         rows: the id columns, the data version of each field, and the wanted user columns.
         unknown: wanted columns that only the feature's own function can make.
-        carried: wanted columns that stale rows have from before and new rows do not have.
     """
 
     rows: LazyFrame
     unknown: frozenset[str] = frozenset()
-    carried: frozenset[str] = frozenset()
 
 
 def sources(plan: FeaturePlan, parents: Mapping[FeatureKey, LazyFrame]) -> list[Source]:
@@ -151,7 +149,7 @@ def after_running(
     after = with_missing(made, unknown).select(*names)
     if ran_before:
         after = nw.concat([with_missing(kept, {**types, **unknown}).select(*names), after])
-    return Forecast(after, frozenset(unknown), frozenset(own))
+    return Forecast(after, frozenset(unknown))
 
 
 def after_code_change(

@@ -1,6 +1,6 @@
 """What there is to do, and why, as values: the plan of a graph and its causes."""
 
-from metaxy_core.work.causes import Cause, CodeChange, code_changes
+from metaxy_core.work.causes import Cause, CodeChange, code_changes, data_parents
 from metaxy_core.work.plan import Counts, Estimate, PlannedFeature, WorkPlan
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "PlannedFeature",
     "WorkPlan",
     "code_changes",
+    "data_parents",
 ]

@@ -62,8 +62,8 @@ class Cause(BaseModel):
 
     def __str__(self) -> str:
         told = [*map(str, self.code)]
-        if self.data:
-            told.append(f"new {' or '.join(self.data)}")
+        if self.data or self.status == "new":
+            told.append(f"new {' or '.join(self.data) or 'samples'}")
         if self.unrecorded:
             told.append(f"code since feature version {self.unrecorded[:8]}, which is not recorded")
         return f"{self.samples:,} by {', '.join(told) or 'a staleness predicate'}"

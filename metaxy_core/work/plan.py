@@ -64,7 +64,7 @@ class PlannedFeature(_Value):
             given, or a required parent without rows.
         then: counted as the store will stand once the features above have run their part of the
             plan; None where it cannot be, see `unknown`.
-        at_least: why `then` may turn out higher; empty where it is exact.
+        inexact: why `then` may turn out otherwise; empty where it is exact.
         unknown: why nothing can be said of `then`; empty where something is.
         causes: of the units in `then`, most samples first.
         planned: units of `then` that the limits let in.
@@ -78,7 +78,7 @@ class PlannedFeature(_Value):
     rows: int | None = None
     now: Counts | None = None
     then: Counts | None = None
-    at_least: str = ""
+    inexact: str = ""
     unknown: str = ""
     causes: tuple[Cause, ...] = ()
     planned: int = 0
@@ -86,6 +86,19 @@ class PlannedFeature(_Value):
     money: Estimate | None = None
     unit: tuple[str, ...] = ()
     units: tuple[tuple[Id, ...], ...] | None = None
+
+    def frame(self) -> dict[str, list[Id]]:
+        """The planned units, column by column: what data frames are made from.
+
+        Raises:
+            PlanError: the plan does not name them.
+        """
+        if self.units is None:
+            raise PlanError(
+                f"The plan does not name the units of '{self.feature}': make it with_units=True."
+            )
+        columns = zip(*self.units, strict=True) if self.units else ([] for _ in self.unit)
+        return {name: list(ids) for name, ids in zip(self.unit, columns, strict=True)}
 
 
 class WorkPlan(_Value):
@@ -114,7 +127,7 @@ class WorkPlan(_Value):
     def is_in_sync(self) -> bool:
         """Whether no feature has anything to do, now or later."""
         return not any(
-            one.unknown or one.at_least or (one.then and (one.then.todo or one.then.waiting))
+            one.unknown or one.inexact or (one.then and (one.then.todo or one.then.waiting))
             for one in self.features
         )
 
@@ -147,6 +160,18 @@ class WorkPlan(_Value):
             f"The plan does not have the feature '{key}'. It has: "
             f"{', '.join(one.feature for one in self.features)}."
         )
+
+    def check(self, snapshot: str) -> None:
+        """Refuse to apply the plan to another graph than the one it was made for.
+
+        Raises:
+            PlanError: the graph's snapshot version is another.
+        """
+        if snapshot != self.snapshot:
+            raise PlanError(
+                f"The plan was made for the graph {self.snapshot[:8]}, the code declares "
+                f"{snapshot[:8]}. Make it anew: metaxy plan --out FILE."
+            )
 
     def save(self, path: str | Path) -> None:
         """Write the plan as JSON."""

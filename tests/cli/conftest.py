@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,8 +68,9 @@ def here(
     monkeypatch.setattr(sys, "path", [*sys.path])
     # Two texts of one length within a second would be one to the cache of compiled modules.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    for name in ("METAXY_MODULE", "METAXY_STORE", "METAXY_PROJECT", "METAXY_HASH_ALGORITHM"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("METAXY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("METAXY_SPOOL_DIR", str(tmp_path / "spool"))
     made = Here(tmp_path, capsys)
     made.declare()
     made.configure('module = "cli_features"\nstore = "meta.duckdb"\n')

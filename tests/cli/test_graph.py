@@ -13,7 +13,15 @@ def test_the_graph_is_drawn_for_the_terminal(here):
 
 @pytest.mark.parametrize(
     ("format", "start"),
-    [("mermaid", "flowchart LR"), ("svg", "<svg"), ("markdown", "Graph `"), ("json", "{")],
+    [
+        ("mermaid", "flowchart LR"),
+        ("svg", "<svg"),
+        ("markdown", "Graph `"),
+        ("json", "{"),
+        ("cards", "Graph "),
+        ("dot", "digraph features {"),
+        ("yaml", "format: 1"),
+    ],
 )
 def test_the_graph_is_drawn_in_every_format(here, format, start):
     assert here.run("graph", "render", "--format", format).out.startswith(start)
@@ -29,6 +37,43 @@ def test_only_what_is_near_is_drawn(here):
     ran = here.run("graph", "render", "--around", "faces", "--format", "json")
     drawn = json.loads(ran.out)
     assert [node["key"] for node in drawn["nodes"]] == ["crop", "faces"]
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        (["--up", "1"], ["video", "crop", "faces"]),
+        (["--up", "0"], ["crop", "faces"]),
+        (["--down", "0"], ["video", "crop"]),
+        (["--hops", "0"], ["crop"]),
+        (["--up", "0", "--down", "0"], ["crop"]),
+    ],
+)
+def test_a_slice_goes_up_and_down(here, options, keys):
+    ran = here.run("graph", "render", "--around", "crop", *options, "--format", "json")
+    assert [node["key"] for node in json.loads(ran.out)["nodes"]] == keys
+
+
+def test_a_slice_of_a_diff(here):
+    here.run("push")
+    here.declare(code=2)
+    ran = here.run("graph", "diff", "--around", "crop", "--up", "0", "--format", "json")
+    assert ran.code == 2
+    assert [node["key"] for node in json.loads(ran.out)["nodes"]] == ["crop", "faces"]
+
+
+@pytest.mark.parametrize("options", [["--around", "nothing"], ["--around", "crop", "--up", "-1"]])
+def test_a_slice_that_cannot_be_is_refused(here, options):
+    assert here.run("graph", "render", *options).code == 1
+
+
+def test_a_diff_is_a_comment_for_a_pull_request(here):
+    here.run("push")
+    here.declare(code=2)
+    ran = here.run("graph", "diff", "--format", "pull-request")
+    assert ran.code == 2
+    assert ran.out.startswith("## Features: 1 changed, 1 affected, 1 pruned\n\n2 features have to ")
+    assert "\n<details><summary>Picture</summary>\n\n```mermaid\n" in ran.out
 
 
 def test_code_that_was_recorded_does_not_differ(here):
@@ -106,3 +151,9 @@ def test_without_a_recorded_graph_there_is_nothing_to_compare_with(here):
     ran = here.run("graph", "diff", "abcdef")
     assert ran.code == 1
     assert "no one snapshot 'abcdef'" in ran.err
+
+
+def test_hops_without_a_feature_are_refused(here):
+    ran = here.run("graph", "render", "--hops", "2")
+    assert (ran.code, ran.out) == (1, "")
+    assert "give --around FEATURE" in ran.err

@@ -109,3 +109,29 @@ def test_rebase_carries_what_was_up_to_date(project):
     assert project.run("metadata", "rebase", "crop").out == "No units carried.\n"
     with store.open("r"):
         assert pl.DataFrame(store.read("crop").collect("polars").to_native()).height == 2
+
+
+def full(*_):
+    raise duckdb.IOException("disk full")
+
+
+def test_a_dry_run_of_copy_and_replay_counts_and_changes_nothing(project):
+    store = stored(project, "prod.duckdb")
+    broken = pytest.MonkeyPatch()
+    with store:
+        todo = store.resolve_update("faces").todo()
+        broken.setattr(store.backend, "append", full)
+        with pytest.raises(NotStoredError) as error:
+            store.write("faces", todo)
+        broken.undo()
+    for _ in range(2):
+        ran = project.run("metadata", "copy", "prod.duckdb", "--dry-run")
+        assert ran.out.endswith("4 rows to copy.\n")
+        ran = project.run("metadata", "replay", str(error.value.path), "--dry-run")
+        assert ran.out.endswith("2 rows to store.\n")
+        assert not (project.path / "meta.duckdb").exists()
+    assert project.run("metadata", "replay", str(error.value.path)).out.endswith("2 rows stored.\n")
+    ran = project.run("metadata", "replay", str(error.value.path), "--dry-run")
+    assert ran.out == "No rows to store.\n"
+    assert project.run("metadata", "copy", "prod.duckdb").out.endswith("4 rows copied.\n")
+    assert project.run("metadata", "copy", "prod.duckdb", "--dry-run").out == "No rows to copy.\n"

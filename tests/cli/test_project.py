@@ -43,11 +43,11 @@ def test_pyproject_is_read_where_it_has_the_table(here):
     assert listed(here) == ["video", "crop", "faces"]
 
 
-def test_a_pyproject_without_the_table_does_not_end_the_search(here, monkeypatch):
+def test_a_pyproject_without_the_table_is_the_root_where_the_search_ends(here, monkeypatch):
     (here.path / "inner").mkdir()
     here.configure("[tool.other]\n", "inner/pyproject.toml")
     monkeypatch.chdir(here.path / "inner")
-    assert listed(here) == ["video", "crop", "faces"]
+    assert "Which features?" in here.run("list", "features").err
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_a_pyproject_without_the_table_does_not_end_the_search(here, monkeypatch
     [
         (["list", "features"], "", "Which features? Give --module"),
         (["push"], 'module = "cli_features"', "Which store? Give --store"),
-        (["list", "features"], "module = 3", "'module' should be a text; found: 3"),
-        (["list", "features"], "module = ", "metaxy.toml is not TOML"),
+        (["list", "features"], "module = 3", "'module': Input should be a valid string"),
+        (["list", "features"], "module = ", "metaxy.toml:1: this is not TOML"),
         (["list", "features", "--module", "nope.x"], "", "There is no module 'nope'"),
         (["list", "features", "--module", "../x"], "", "named like package.features"),
         (["list", "features", "--module", "cli_features:nope"], "", "has no graph 'nope'"),

@@ -5,7 +5,7 @@ import pytest
 
 from metaxy_core import DuckDBMetadataStore, FeatureGraph, MetadataStore, use_graph
 
-COLUMNS = ["feature", "rows", "new", "stale", "orphaned", "waiting", "needs"]
+COLUMNS = ["feature", "rows", "new", "stale", "orphaned", "waiting", "failed", "needs"]
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def test_parents_that_have_not_run_are_named(here, store):
     assert ran.code == 2
     assert table(ran.out) == [
         COLUMNS,
-        ["video", *"------"],
-        ["crop", *"-----", "video"],
-        ["faces", *"-----", "crop"],
+        ["video", *"-------"],
+        ["crop", *"------", "video"],
+        ["faces", *"------", "crop"],
     ]
 
 
@@ -51,8 +51,8 @@ def test_new_samples_are_counted(here, store):
     ran = here.run("status")
     assert ran.code == 2
     assert table(ran.out)[1:3] == [
-        ["video", "2", "-", "-", "-", "-", "-"],
-        ["crop", "-", "2", "0", "0", "0", "-"],
+        ["video", "2", *"------"],
+        ["crop", "-", "2", "0", "0", "0", "0", "-"],
     ]
 
 
@@ -60,7 +60,7 @@ def test_all_done_is_in_sync(here, store):
     write(store, "video", "crop", "faces")
     ran = here.run("status")
     assert ran.code == 0
-    assert table(ran.out)[3] == ["faces", "2", "0", "0", "0", "0", "-"]
+    assert table(ran.out)[3] == ["faces", "2", "0", "0", "0", "0", "0", "-"]
 
 
 def test_a_new_sound_track_makes_the_crop_stale_and_not_the_faces(here, store):
@@ -80,7 +80,7 @@ def test_orphans_are_something_to_do(here, store):
         store.delete("video", "id = 'a'")
     ran = here.run("status", "crop")
     assert ran.code == 2
-    assert table(ran.out)[1] == ["crop", "2", "0", "0", "1", "0", "-"]
+    assert table(ran.out)[1] == ["crop", "2", "0", "0", "1", "0", "0", "-"]
 
 
 def test_only_the_features_asked_for_are_shown(here, store):

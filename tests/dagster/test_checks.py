@@ -325,3 +325,32 @@ def test_the_monitor_runs_by_the_clock_alone() -> None:
     monitor = conditions["pending_increment"]
     assert monitor is not None
     assert monitor.get_label() == "on_cron(@hourly)"
+
+
+def test_code_that_changed_without_a_code_version_is_a_warning(meta: MetaxyStore) -> None:
+    def made(compute: Any) -> tuple[FeatureGraph, list[dg.AssetsDefinition]]:
+        graph = graph_at()
+        video, _, words = assets_of(graph)
+        return graph, [video, feature_asset("ex/crop", graph=graph)(compute), words]
+
+    def compute(increment: Increment) -> Any:
+        return increment.todo()
+
+    before = compute
+
+    def compute(increment: Increment) -> Any:  # type: ignore[no-redef]  # edited meanwhile
+        """With a docstring, and otherwise."""
+        return increment.todo().head(1)
+
+    graph, assets = made(before)
+    fill(graph, meta)
+    _, found = check(graph, meta, assets=assets, checks=["graph_diff"])
+    assert found["ex/crop:graph_diff"].passed
+    graph, assets = made(compute)
+    _, found = check(graph, meta, assets=assets, checks=["graph_diff"])
+    crop = found["ex/crop:graph_diff"]
+    assert (crop.passed, crop.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert (crop.description or "").endswith(". The code changed, no code version did.")
+    assert "+    return increment.todo().head(1)" in said(crop)["code_diff"]
+    assert "docstring" not in said(crop)["code_diff"]
+    assert found["ex/video:graph_diff"].passed

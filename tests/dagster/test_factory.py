@@ -47,7 +47,10 @@ def test_the_graph_becomes_assets_jobs_and_resources(
         frozenset({"metaxy", "memory"})
     }
     names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert names == {"materialize_vision", "record_graph_snapshot", "cleanup_orphans"}
+    assert names == {
+            "materialize_vision", "record_graph_snapshot", "cleanup_orphans", "verify_metadata",
+            "compact_metadata",
+        }  # fmt: skip
     result = defs.resolve_job_def("materialize_vision").execute_in_process()
     assert materialized(result) == ["ex/video", "ex/crop", "ex/a_faces"]
     assert rows(store, "ex/a_faces") == [("a",), ("b",)]
@@ -103,7 +106,7 @@ def test_the_translator_and_arguments_reach_every_asset(
         translator=Owned(),
         pool="gpu",
         automation_condition=condition,
-        partitions={"ex/video": daily},
+        partitions={"ex/video": (daily, "day")},
     )
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
     assert all(spec.owners == ["team:ml"] for spec in specs.values())

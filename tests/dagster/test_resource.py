@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from dagster_duckdb import DuckDBResource
 
-from metaxy_core import FeatureGraph, StoreUnavailableError
+from metaxy_core import ConfigError, FeatureGraph, StoreUnavailableError
 from metaxy_dagster import MetaxyIOManager, MetaxyStore
 from tests.dagster.conftest import videos
 
@@ -118,3 +118,71 @@ def test_in_memory_stores_are_separate(graph: FeatureGraph) -> None:
         opened.write("ex/video", videos({"a": "1"}))
     with second.open("r") as opened:
         assert not opened.has_feature("ex/video")
+
+
+CONFIGURED = """
+store = "dev"
+[stores.dev]
+type = "duckdb"
+path = "meta.duckdb"
+fallback_stores = ["scratch"]
+[stores.scratch]
+type = "memory"
+[stores.secret]
+type = "postgres"
+dsn = "${THE_DSN}"
+"""
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "metaxy.toml").write_text(CONFIGURED)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_store_comes_from_the_configuration(configured: Path, graph: FeatureGraph) -> None:
+    store = MetaxyStore.from_config(graph=graph)
+    made = store.describe()
+    assert made.display() == f"dev (duckdb://{configured}/meta.duckdb)"
+    assert [other.name for other in made.fallback_stores] == ["scratch"]
+    assert store.store_kind == "duckdb"
+
+    @dg.asset
+    def a(metaxy: MetaxyStore) -> None:
+        with metaxy.open("w") as opened:
+            opened.push()
+
+    result = dg.materialize([a], resources={"metaxy": store})
+    with store.open() as opened:
+        assert len(opened.snapshots()) == 1
+        assert result.success
+
+
+def test_the_configuration_is_found_from_elsewhere(
+    configured: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MetaxyStore.from_config()
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert store.describe().display() == f"dev (duckdb://{configured}/meta.duckdb)"
+
+
+def test_a_named_store_in_memory_is_one_per_process(configured: Path, graph: FeatureGraph) -> None:
+    with MetaxyStore(name="scratch").with_graph(graph).open("w") as opened:
+        assert opened.push()
+    with MetaxyStore.from_config("scratch", graph=graph).open("w") as opened:
+        assert not opened.push()
+
+
+def test_a_mistake_in_the_configuration_is_told_when_the_store_is_named(configured: Path) -> None:
+    with pytest.raises(ConfigError, match="THE_DSN"):
+        MetaxyStore.from_config("secret")
+    with pytest.raises(ConfigError, match="no store 'dve'.*Did you mean 'dev'"):
+        MetaxyStore.from_config("dve")
+
+
+def test_no_secret_is_in_the_resource(configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THE_DSN", "postgresql://me:s3cret@host/db")
+    store = MetaxyStore.from_config("secret")
+    assert "s3cret" not in repr(store) + str(store.model_dump()) + repr(store.describe())
+    assert store.store_kind == "postgres"

@@ -72,3 +72,19 @@ def test_what_is_not_in_the_language_is_refused_or_harmless(text):
         return
     with pytest.raises(FilterError):
         expression(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a b c", "Invalid expression / Unexpected token at column 5."),
+        ("a = (", "something is missing at column 5."),
+        ("a = 'x", "Missing ' from 1:4"),
+    ],
+)
+def test_a_filter_that_cannot_be_read_is_told_on_one_line_without_colours(text, told):
+    with pytest.raises(FilterError) as error:
+        expression(text)
+    assert str(error.value).endswith(told)
+    assert "\x1b" not in str(error.value)
+    assert "\n" not in str(error.value)

@@ -16,6 +16,10 @@ FORMATS = {
     "svg": "svg",
     "markdown": "md",
     "json": "json",
+    "cards": "cards.txt",
+    "dot": "dot",
+    "yaml": "yaml",
+    "pull_request": "pr.md",
 }
 VIEWS = {
     "example": lambda: GraphView.of(example()),

@@ -5,7 +5,17 @@ import re
 from xml.etree import ElementTree
 
 from metaxy_core.diff import GraphView
-from metaxy_core.render import json, markdown, mermaid, svg, terminal
+from metaxy_core.render import (
+    cards,
+    dot,
+    json,
+    markdown,
+    mermaid,
+    pull_request,
+    svg,
+    terminal,
+    yaml,
+)
 from tests.render.graphs import HOSTILE, hostile_diff
 
 
@@ -42,6 +52,39 @@ def test_json_may_stand_inside_html_and_gives_the_text_back():
     text = json.render(hostile_diff())
     assert not set("<>&") & set(text)
     assert stdlib_json.loads(text)["nodes"][0]["description"] == HOSTILE
+
+
+def test_the_labels_of_dot_are_well_formed_tables():
+    text = dot.render(hostile_diff())
+    lines = [line for line in text.splitlines() if "label=<" in line]
+    for line in lines:
+        label = re.search(r"label=<(.*)>\];$", line).group(1)
+        tags = {element.tag for element in ElementTree.fromstring(f"<x>{label}</x>").iter()}
+        assert tags <= {"x", "TABLE", "TR", "TD", "HR", "B", "FONT"}
+    assert len(lines) == 3
+
+
+def test_yaml_gives_the_text_back_and_holds_no_control_character():
+    from yaml import safe_load
+
+    text = yaml.render(hostile_diff())
+    assert text.isascii()
+    assert "\x1b" not in text
+    assert safe_load(text) == stdlib_json.loads(json.render(hostile_diff()))
+
+
+def test_a_comment_has_no_markup_but_its_own():
+    text, picture = pull_request.render(hostile_diff()).split("```mermaid")
+    assert "```" in picture
+    plain = re.sub(r"(?<!`)(`+)(?!`)(.*?)(?<!`)\1(?!`)", "", text)
+    own = re.sub(r"</?(?:details|summary)>", "", plain)
+    assert not re.search(r"[<>\[\]`]", own)
+
+
+def test_a_card_keeps_its_edges():
+    lines = cards.render(hostile_diff()).splitlines()
+    assert {line[-1:] for line in lines[2:]} <= {"", "╮", "│", "┤", "╯"}
+    assert "\x1b" not in "".join(lines)
 
 
 def test_a_terminal_gets_no_escape_of_the_users():

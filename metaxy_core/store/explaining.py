@@ -1,0 +1,330 @@
+"""One sample, explained: its rows and those of its parents are read, then and now.
+
+*Then* is the commit at which the sample's stored row was written: what its parents' stored rows
+were at that commit is what it was made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+import polars as pl
+
+from metaxy_core.columns import (
+    COMMIT,
+    DELETED_AT,
+    FEATURE_VERSION,
+    MATERIALIZATION_ID,
+    STALE_FIELDS,
+    STATUS,
+    UPDATED_AT,
+    data_version_of,
+    provenance_of,
+)
+from metaxy_core.errors import MetadataSchemaError
+from metaxy_core.graph import EdgePlan, FeaturePlan, Graph
+from metaxy_core.keys import FieldKey, FieldRef
+from metaxy_core.spec import LineageKind
+from metaxy_core.store import fallback
+from metaxy_core.store.reading import complete, filled, stored, stored_with_marks
+from metaxy_core.store.request import Request
+from metaxy_core.store.resolving import resolve
+from metaxy_core.store.tables import empty_table
+from metaxy_core.versioning import edge_rows
+from metaxy_core.versioning.increment import NEW, ORPHANED
+from metaxy_core.work.causes import code_changes
+from metaxy_core.work.explanation import Explanation, Reason, Status
+
+if TYPE_CHECKING:
+    from metaxy_core.store.base import BaseStore
+    from metaxy_core.store.recorded import Recorded
+
+Unit = Mapping[str, Any]
+_MEMBERS = 3
+"""How many members of a group are explained one by one."""
+_LAST = 2**62
+
+
+def explain(
+    store: BaseStore, plan: FeaturePlan, sample: Unit, samples: Any, recorded: Recorded
+) -> Explanation:
+    """See `MetadataStore.explain`."""
+    unit = check_sample(plan, sample)
+    about = Explaining(store, recorded)
+    own = about.now(plan, unit)
+    kept = own.row(0, named=True) if own.height else None
+    label = _label(store, plan, unit, samples)
+    known: Status = "stored" if plan.spec.is_root and samples is None else "up to date"
+    status: Status = "unknown" if kept is None else known
+    fields: dict[str, tuple[Reason, ...]] = {}
+    if label is not None:
+        status = label[STATUS]
+        if status == NEW:
+            fields = {"": about.appeared(plan, unit)}
+        elif status == ORPHANED:
+            fields = {"": about.gone(plan, unit)}
+        elif kept is not None:
+            names = [FieldKey(name) for name in (label[STALE_FIELDS] or "").split(",") if name]
+            fields = {str(name): about.field(plan, name, unit, kept) for name in names}
+            if not names and status == "stale":
+                fields = {"": (Reason(kind="predicate", subject=str(plan.key)),)}
+    return Explanation(
+        feature=str(plan.key),
+        sample=dict(unit),
+        status=status,
+        stored_at=kept and kept[UPDATED_AT],
+        run=kept and kept[MATERIALIZATION_ID],
+        version=kept and kept[FEATURE_VERSION],
+        fields=fields,
+    )
+
+
+def check_sample(plan: FeaturePlan, sample: Unit) -> Unit:
+    """The ids of a unit out of those given, in order.
+
+    Raises:
+        MetadataSchemaError: an id is missing.
+    """
+    if missing := [name for name in plan.unit if name not in sample]:
+        raise MetadataSchemaError(
+            str(plan.key),
+            f"a sample to explain is named by {', '.join(plan.unit)}; {', '.join(missing)} is not "
+            "given.",
+        )
+    return {name: sample[name] for name in plan.unit}
+
+
+class Explaining:
+    """Reads the history of single units, and compares what was with what is."""
+
+    def __init__(self, store: BaseStore, recorded: Recorded) -> None:
+        self.store, self.recorded = store, recorded
+        self.graph: Graph = store.graph
+
+    def field(
+        self, plan: FeaturePlan, field: FieldKey, unit: Unit, then: Mapping[str, Any]
+    ) -> tuple[Reason, ...]:
+        """Why a field of a stored row differs from what it would be made from now."""
+        before = self.recorded.find(plan.key, then[FEATURE_VERSION])
+        reasons = self._code(FieldRef(plan.key, field), before)
+        parents = next(one.parents for one in plan.fields if one.key == field)
+        for edge in plan.edges:
+            names = [ref.field for ref in parents if ref.feature == edge.parent.key]
+            if names:
+                reasons += self._edge(edge, names, unit, before, then[COMMIT], _LAST)
+        if not reasons:
+            # Rows of another store have commits of their own: what they were then is not known.
+            subject = str(FieldRef(plan.key, field))
+            reasons = [Reason(kind="data", subject=str(ref)) for ref in parents]
+            reasons = reasons or [Reason(kind="samples", subject=subject)]
+        return tuple(reasons)
+
+    def appeared(self, plan: FeaturePlan, unit: Unit) -> tuple[Reason, ...]:
+        """The parents' rows that make a unit expected."""
+        reasons = []
+        for edge in plan.edges:
+            rows = self._seen(edge, unit, _LAST)
+            if rows.height:
+                row = rows.sort(COMMIT).row(-1, named=True)
+                at = {"at": row[UPDATED_AT], "run": row[MATERIALIZATION_ID]}
+                reasons.append(Reason(kind="new", subject=str(edge.parent.key), **at))
+        return tuple(reasons) or (Reason(kind="new", subject=str(plan.key)),)
+
+    def gone(self, plan: FeaturePlan, unit: Unit) -> tuple[Reason, ...]:
+        """The parents whose rows a unit would need."""
+        reasons = []
+        for edge in plan.edges:
+            if self._seen(edge, unit, _LAST).height:
+                continue
+            history = self._history(edge, unit)
+            deleted = history.filter(pl.col(DELETED_AT).is_not_null()).sort(COMMIT).tail(1)
+            at = deleted[DELETED_AT].item() if deleted.height else None
+            run = deleted[MATERIALIZATION_ID].item() if deleted.height else None
+            reasons.append(Reason(kind="gone", subject=str(edge.parent.key), at=at, run=run))
+        return tuple(reasons) or (Reason(kind="gone", subject=str(plan.key)),)
+
+    def now(self, plan: FeaturePlan, unit: Unit) -> pl.DataFrame:
+        """The unit's own stored rows, in this store only."""
+        table = self.store.backend.scan(plan.key.to_table())
+        if table is None:
+            return pl.DataFrame()
+        rows = complete(plan, table)
+        for name, value in unit.items():
+            rows = rows.filter(nw.col(name) == value)
+        version = self.graph.versions[plan.key].feature
+        found: pl.DataFrame = stored_with_marks(plan, rows, version).collect("polars").to_native()
+        return found
+
+    def _code(self, field: FieldRef, before: Graph | None) -> list[Reason]:
+        """A change of the field's own declaration."""
+        changes = () if before is None else code_changes(before, self.graph, field)
+        return [
+            Reason(kind="code", subject=str(field), before=one.before, after=one.after)
+            for one in changes
+            if one.field == str(field)
+        ]
+
+    def _edge(
+        self,
+        edge: EdgePlan,
+        fields: Sequence[FieldKey],
+        unit: Unit,
+        before: Graph | None,
+        then: int,
+        now: int,
+    ) -> list[Reason]:
+        """What an edge gave to a unit then and gives now, where that differs."""
+        old, new = self._seen(edge, unit, then, before), self._seen(edge, unit, now)
+        if edge.kind is LineageKind.AGGREGATION:
+            return self._members(edge, fields, old, new)
+        if old.height != new.height:
+            row = (new if new.height else old).row(0, named=True)
+            kind: Any = "new" if new.height else "gone"
+            at, run = row[UPDATED_AT], row[MATERIALIZATION_ID]
+            return [Reason(kind=kind, subject=str(edge.parent.key), at=at, run=run)]
+        if not new.height:
+            return []
+        return self._rows(edge, fields, old.row(0, named=True), new.row(0, named=True))
+
+    def _members(
+        self, edge: EdgePlan, fields: Sequence[FieldKey], old: pl.DataFrame, new: pl.DataFrame
+    ) -> list[Reason]:
+        """The members of a group that came, went or changed."""
+        ids = list(edge.ids)
+        columns = [data_version_of(field) for field in fields]
+        both = old.join(new, on=ids, how="inner", suffix="_new")
+        moved = pl.any_horizontal(
+            pl.lit(value=False), *(pl.col(c).ne_missing(pl.col(f"{c}_new")) for c in columns)
+        )
+        changed = both.filter(moved).select(ids).sort(ids)
+        came, went = new.join(old, on=ids, how="anti"), old.join(new, on=ids, how="anti")
+        because = []
+        for kind, rows in (("new", came), ("gone", went)):
+            for row in rows.sort(ids).head(_MEMBERS).rows(named=True):
+                at, run = row[UPDATED_AT], row[MATERIALIZATION_ID]
+                member = {name: row[name] for name in ids}
+                subject = str(edge.parent.key)
+                known: Any = kind
+                because.append(Reason(kind=known, subject=subject, at=at, run=run, sample=member))
+        for ids_of in changed.head(_MEMBERS).rows(named=True):
+            is_it = pl.all_horizontal(pl.col(name) == value for name, value in ids_of.items())
+            then, now = (frame.filter(is_it).row(0, named=True) for frame in (old, new))
+            because += [
+                reason.model_copy(update={"sample": ids_of})
+                for reason in self._rows(edge, fields, then, now)
+            ]
+        if not because:
+            return []
+        counts = {"new": came.height, "gone": went.height, "changed": changed.height}
+        told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        subject = f"{edge.parent.key}: {told}"
+        return [Reason(kind="member", subject=subject, because=tuple(because))]
+
+    def _rows(
+        self,
+        edge: EdgePlan,
+        fields: Sequence[FieldKey],
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+    ) -> list[Reason]:
+        """Two rows of one parent's sample: the fields whose data versions differ, and why."""
+        parent = self.graph.plan(edge.parent.key)
+        own = {renamed: name for name, renamed in edge.dep.rename.items()}
+        unit = {own.get(name, name): new[name] for name in edge.ids}
+        unit = {name: unit[name] for name in parent.unit}
+        reasons = []
+        for field in fields:
+            versions = [row[data_version_of(field)] for row in (old, new)]
+            if versions[0] == versions[1]:
+                continue
+            short = [version and version[:8] for version in versions]
+            reasons.append(
+                Reason(
+                    kind="data",
+                    subject=str(FieldRef(parent.key, field)),
+                    before=short[0],
+                    after=short[1],
+                    at=new[UPDATED_AT],
+                    run=new[MATERIALIZATION_ID],
+                    because=tuple(self._why(parent, field, unit, old, new)),
+                )
+            )
+        return reasons
+
+    def _why(
+        self,
+        parent: FeaturePlan,
+        field: FieldKey,
+        unit: Unit,
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+    ) -> list[Reason]:
+        """Why a sample's field had one data version in one row and another in the next."""
+        ref = FieldRef(parent.key, field)
+        if old[provenance_of(field)] == new[provenance_of(field)]:
+            return [Reason(kind="override", subject=str(ref))]
+        before, after = (self.recorded.find(parent.key, r[FEATURE_VERSION]) for r in (old, new))
+        changes = () if before is None or after is None else code_changes(before, after, ref)
+        reasons = [
+            Reason(kind="code", subject=one.field, before=one.before, after=one.after)
+            for one in changes
+            if one.field == str(ref)
+        ]
+        if parent.spec.is_root:
+            return reasons or [Reason(kind="samples", subject=str(ref))]
+        parents = next(one.parents for one in parent.fields if one.key == field)
+        for edge in parent.edges:
+            names = [found.field for found in parents if found.feature == edge.parent.key]
+            if names:
+                reasons += self._edge(edge, names, unit, before, old[COMMIT], new[COMMIT])
+        return reasons
+
+    # -- rows ------------------------------------------------------------------------------------
+
+    def _seen(
+        self, edge: EdgePlan, unit: Unit, commit: int, graph: Graph | None = None
+    ) -> pl.DataFrame:
+        """A parent's rows of a unit as the feature saw them at a commit."""
+        key = edge.parent.key
+        plan = self.graph.plan(key)
+        known = graph if graph is not None and key in graph else self.graph
+        rows = self._history(edge, unit)
+        found = fallback.find(self.store, key)
+        if found is not None and found[0] is self.store:
+            rows = rows.filter(pl.col(COMMIT) <= commit)
+        kept = stored(plan, nw.from_native(rows.lazy()), known.versions[key].feature)
+        versions = [data_version_of(field.key) for field in plan.fields]
+        versions += [provenance_of(field.key) for field in plan.fields]
+        keep = [*edge.on, *versions, COMMIT, UPDATED_AT, MATERIALIZATION_ID, FEATURE_VERSION]
+        seen: pl.DataFrame = edge_rows(edge, kept, keep=keep).collect("polars").to_native()
+        is_it = [pl.col(name) == unit[name] for name in edge.on]
+        return seen.filter(pl.all_horizontal(is_it))
+
+    def _history(self, edge: EdgePlan, unit: Unit) -> pl.DataFrame:
+        """All rows, of any version, of the parent's samples that belong or belonged to a unit."""
+        key = edge.parent.key
+        plan = self.graph.plan(key)
+        own = {renamed: name for name, renamed in edge.dep.rename.items()}
+        found = fallback.find(self.store, key)
+        empty = empty_table(self.store, plan)
+        table = complete(plan, found[1]) if found else filled(plan, empty)
+        mine = table
+        for name in edge.on:
+            mine = mine.filter(nw.col(own.get(name, name)) == unit[name])
+        ids = list(plan.unit)
+        members = mine.select(*ids).unique(ids, keep="any")
+        rows: pl.DataFrame = table.join(members, on=ids, how="semi").collect("polars").to_native()
+        return rows
+
+
+def _label(
+    store: BaseStore, plan: FeaturePlan, unit: Unit, samples: Any
+) -> Mapping[str, Any] | None:
+    """The unit's line of the increment; None where it has none."""
+    if plan.spec.is_root and samples is None:
+        return None
+    units = nw.from_native(pl.DataFrame([dict(unit)]))
+    labels = resolve(store, Request(plan, samples, units=units)).labels.collect("polars")
+    return labels.rows(named=True)[0] if len(labels) else None

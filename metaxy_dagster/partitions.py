@@ -1,0 +1,174 @@
+"""The part of a feature that a partitioned run is about, as typed predicates of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import narwhals as nw
+
+from metaxy_core import DefinitionError, FeaturePlan, MetadataStore
+
+PartitionBy = str | Mapping[str, str]
+"""The column whose values are the partition keys; per dimension, of multi-partitions."""
+
+Value = str | int | bool
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Partition keys as Dagster has them; compared as the column's own type.
+
+    Attributes:
+        windows: for time partitions, beginning (included) and end (excluded) of each run of
+            consecutive keys.
+    """
+
+    keys: tuple[str, ...]
+    windows: tuple[tuple[datetime, datetime], ...] = ()
+
+    def __str__(self) -> str:
+        return self.keys[0] if len(self.keys) == 1 else f"{self.keys[0]} … {self.keys[-1]}"
+
+    def predicate(self, column: str, dtype: nw.dtypes.DType) -> nw.Expr:
+        """The rows of these partitions.
+
+        Raises:
+            DefinitionError: a key is no value of the column's type.
+        """
+        if self.windows and isinstance(dtype, nw.Date | nw.Datetime):
+            pairs = [(_moment(start, dtype), _moment(end, dtype)) for start, end in self.windows]
+            parts = [(nw.col(column) >= start) & (nw.col(column) < end) for start, end in pairs]
+        else:
+            parts = [nw.col(column) == self._value(key, column, dtype) for key in self.keys]
+        chosen: nw.Expr = reduce(or_, parts)
+        return chosen
+
+    def _value(self, key: str, column: str, dtype: nw.dtypes.DType) -> Value:
+        if dtype.is_integer():
+            try:
+                return int(key)
+            except ValueError:
+                raise DefinitionError(
+                    f"The partition {key!r} is no value of the column {column!r}, which is {dtype}."
+                ) from None
+        if dtype == nw.Boolean and key.lower() in ("true", "false"):
+            return key.lower() == "true"
+        if dtype != nw.String:
+            raise DefinitionError(
+                f"The column {column!r} is {dtype}: partition by a text, integer, boolean, date or "
+                f"time; the partition is {key!r}."
+            )
+        return key
+
+
+Part = Mapping[str, Value | Keys]
+"""Columns, and the values that samples of a part of a feature have."""
+
+
+def check_partition_by(
+    feature: object, by: PartitionBy | None, partitions: dg.PartitionsDefinition[Any] | None
+) -> PartitionBy | None:
+    """Refuse partitions that no column of the feature is compared with.
+
+    Raises:
+        DefinitionError: one of both is missing, or a dimension has no column.
+    """
+    if (by is None) != (partitions is None):
+        raise DefinitionError(
+            f"Feature '{feature}': partitions_def= and partition_by= (the column that holds the "
+            "partition keys) go together."
+        )
+    if isinstance(partitions, dg.MultiPartitionsDefinition):
+        names = set(partitions.partition_dimension_names)
+        if not isinstance(by, Mapping) or set(by) != names:
+            raise DefinitionError(
+                f"Feature '{feature}': partition_by= names a column for each dimension "
+                f"({', '.join(sorted(names))}); given: {by!r}"
+            )
+    elif isinstance(by, Mapping):
+        raise DefinitionError(
+            f"Feature '{feature}': partition_by= is one column; given: {dict(by)!r}"
+        )
+    return by
+
+
+def part_of_run(context: dg.AssetExecutionContext, by: PartitionBy | None) -> dict[str, Keys]:
+    """The part that the partitions of a run choose; nothing where there are none.
+
+    A range that a single run covers is the union of its partitions.
+    """
+    if by is None or not (context.has_partition_key or context.has_partition_key_range):
+        return {}
+    return _part(context.assets_def.partitions_def, list(context.partition_keys), by)
+
+
+def part_of_input(context: dg.InputContext, declared: Any) -> dict[str, Keys]:
+    """The part of an upstream feature that the partitions of a step choose."""
+    by = getattr(declared, "value", declared)
+    if not by or not context.has_asset_partitions:
+        return {}
+    keys, definition = list(context.asset_partition_keys), context.asset_partitions_def
+    return _part(definition, keys, by)
+
+
+def part_filters(part: Part, types: Mapping[str, nw.dtypes.DType]) -> Sequence[nw.Expr]:
+    """The predicates that choose a part's rows; `types` are those of the columns."""
+    return [
+        value.predicate(column, types.get(column, nw.String()))
+        if isinstance(value, Keys)
+        else nw.col(column) == value
+        for column, value in part.items()
+    ]
+
+
+def types_of(opened: MetadataStore, plan: FeaturePlan) -> dict[str, nw.dtypes.DType]:
+    """The columns that filters on a feature may ask for: its own, and its parents'."""
+    found: dict[str, nw.dtypes.DType] = {}
+    for key in (*(edge.parent.key for edge in plan.edges), plan.key):
+        if opened.has_feature(key, allow_fallback=True):
+            found |= dict(opened.read(key).collect_schema())
+    return found
+
+
+def shown(part: Part) -> dict[str, Value]:
+    """A part in words, for metadata and messages."""
+    return {name: str(value) if isinstance(value, Keys) else value for name, value in part.items()}
+
+
+def _part(definition: Any, keys: Sequence[Any], by: PartitionBy) -> dict[str, Keys]:
+    if isinstance(by, str):
+        return {by: _keys(definition, keys)}
+    dimensions = {}
+    for one in definition.partitions_defs:
+        own = dict.fromkeys(key.keys_by_dimension[one.name] for key in keys)
+        dimensions[by[one.name]] = _keys(one.partitions_def, list(own))
+    return dimensions
+
+
+def _keys(definition: Any, keys: Sequence[str]) -> Keys:
+    if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
+        return Keys(tuple(keys))
+    windows: list[tuple[datetime, datetime]] = []
+    for key in sorted(keys):
+        window = definition.time_window_for_partition_key(key)
+        start, end = window.start, window.end
+        if windows and windows[-1][1] == start:
+            windows[-1] = (windows[-1][0], end)
+        else:
+            windows.append((start, end))
+    return Keys(tuple(keys), tuple(windows))
+
+
+def _moment(moment: datetime, dtype: nw.dtypes.DType) -> Any:
+    """A time as the column's type: days and times without a zone are the partition's own."""
+    if isinstance(dtype, nw.Date):
+        return moment.date()
+    zone = dtype.time_zone if isinstance(dtype, nw.Datetime) else None
+    return moment.astimezone(ZoneInfo(zone)) if zone else moment.replace(tzinfo=None)
