@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, unquote
 import clickhouse_connect
 import ibis
 import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
 import narwhals as nw
 import pyarrow as pa
 import sqlglot as sg
@@ -256,6 +257,10 @@ class ClickHouseBackend(SqlBackend):
             f"ADD COLUMN IF NOT EXISTS {self.quoted(column)} {self._kind(column, dtype)}"
         )
 
+    def place(self, table: str) -> ops.Namespace:
+        """See `SqlBackend.place`; temporary tables are in no database."""
+        return ops.Namespace(database=None if table.startswith(HELD) else self.database)
+
     def shape(self) -> Hashable:
         """See `Backend.shape`."""
         found = self.fetch(
@@ -321,6 +326,8 @@ class ClickHouseBackend(SqlBackend):
         self.insert(table, rows)
 
     def _kind(self, column: str, dtype: dt.DataType) -> str:
+        if dtype.is_null():
+            return "Nullable(String)"
         kind = ClickHouseTypes.to_string(dtype.copy(nullable=column not in _NEVER_NULL))
         if dtype.is_binary():
             return f"{kind} COMMENT '{_BYTES}'"

@@ -42,6 +42,7 @@ from metaxy_core.store.tables import (
     parent_tables,
     slim_own,
     slim_parents,
+    with_stored_ids,
 )
 from metaxy_core.system import failures
 from metaxy_core.versioning import (
@@ -196,6 +197,7 @@ def _resolve_samples(store: BaseStore, request: Request, engine: Engine) -> Lazy
     plan = request.plan
     samples = accept(plan, request.samples, store.scheme)
     check_id_types(store, plan, samples)
+    samples = with_stored_ids(store, plan, samples)
     if plan.spec.is_root and are_read_back(samples):
         raise MetadataSchemaError(
             str(plan.key),

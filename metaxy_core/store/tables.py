@@ -172,6 +172,30 @@ def check_id_types(store: BaseStore, plan: FeaturePlan, rows: DataFrame) -> None
             )
 
 
+def with_stored_ids(store: BaseStore, plan: FeaturePlan, rows: DataFrame) -> DataFrame:
+    """Integer ids in the width of the stored ones, or the widest with a sign.
+
+    Engines may not compare different widths, or know no integers without a sign.
+    """
+    table = store.backend.scan(plan.key.to_table())
+    known = {} if table is None else table.collect_schema()
+    casts = []
+    for name in plan.spec.id_columns:
+        given = rows.schema.get(name, nw.String())
+        wanted = known.get(name, nw.Int64() if given == nw.UInt64 else given)
+        if given != wanted and given.is_integer() and _fits(rows, name, wanted):
+            casts.append(nw.col(name).cast(wanted))
+    return rows.with_columns(casts) if casts else rows
+
+
+def _fits(rows: DataFrame, column: str, dtype: nw.dtypes.DType) -> bool:
+    if not dtype.is_integer():
+        return False
+    target = nw.Schema({column: dtype}).to_polars()[column]
+    cast = rows[column].to_native().cast(target, strict=False)
+    return int(cast.null_count()) == 0
+
+
 def _family(dtype: nw.dtypes.DType) -> type[nw.dtypes.DType]:
     """Types whose values can be one another's ids."""
     return nw.Int64 if dtype.is_integer() else type(dtype)
