@@ -68,7 +68,7 @@ if TYPE_CHECKING:
         SQLiteMetadataStore,
     )
     from metaxy_core.system.failures import RetryPolicy
-    from metaxy_core.work import WorkPlan
+    from metaxy_core.work import PlannedFeature, WorkPlan
 
 __all__ = [
     "DATA_VERSION_BY_FIELD",
@@ -121,6 +121,7 @@ __all__ = [
     "MetaxyError",
     "MetaxyProject",
     "PlanError",
+    "PlannedFeature",
     "PostgresMetadataStore",
     "RetryPolicy",
     "SQLiteMetadataStore",
@@ -163,6 +164,7 @@ _AT_FIRST_USE = {
     "MetadataStore": "metaxy_core.store",
     "MetaxyConfig": "metaxy_core.config",
     "MetaxyProject": "metaxy_core.config",
+    "PlannedFeature": "metaxy_core.work",
     "PostgresMetadataStore": "metaxy_core.store.stores",
     "RetryPolicy": "metaxy_core.system.failures",
     "SQLiteMetadataStore": "metaxy_core.store.stores",

@@ -97,7 +97,7 @@ class Attempt:
             lost = opened.record_failures(
                 self.work.feature, rows, list(errors.values()), policy=self.retry
             )
-        self.failures += reported
+        self.failures += [(dict(zip(unit, ids, strict=True)), e) for ids, e in errors.items()]
         self._failed = pl.concat([self._failed, failed], how="diagonal")
         self.log.warning(
             "%s: %d units failed, %d of them for the last time: %s",

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from metaxy_core import WorkPlan
+from metaxy_core import PlannedFeature, WorkPlan
 
 KEY = "metaxy"
 
@@ -85,30 +85,40 @@ def plan_config(
     Args:
         path: the plan, where the run's processes can read it; see `metaxy plan --out`.
         assets: the feature assets of the run; those whose feature the plan does not have, or has
-            nothing to do, are left out: select `planned_assets` for the run.
+            nothing to do, are left out: select `planned_assets` for the run. A root whose code
+            was changed lists all its samples again: the units below are made from those.
         options: further options, see `RunOptions`.
 
     Raises:
         PlanError: it cannot be read.
     """
-    config = {KEY: {"plan": str(path), **options}}
-    return {"ops": {one.op.name: {"config": config} for one in planned_assets(path, assets)}}
+    roots = {one.feature for one in WorkPlan.load(path) if _lists_again(one)}
+    ops = {}
+    for one in planned_assets(path, assets):
+        plan = {} if _features(one) <= roots else {"plan": str(path)}
+        ops[one.op.name] = {"config": {KEY: {**plan, **options}}}
+    return {"ops": ops}
 
 
 def planned_assets(
     path: str | Path, assets: Iterable[dg.AssetsDefinition]
 ) -> list[dg.AssetsDefinition]:
-    """The feature assets for which a saved plan names units.
+    """The feature assets that a saved plan has work for.
 
     Raises:
         PlanError: it cannot be read.
     """
-    named = {one.feature for one in WorkPlan.load(path) if one.units}
-    return [
-        one
-        for one in assets
-        if named & {str(spec.metadata.get("metaxy/feature")) for spec in one.specs}
-    ]
+    named = {one.feature for one in WorkPlan.load(path) if one.units or _lists_again(one)}
+    return [one for one in assets if named & _features(one)]
+
+
+def _lists_again(planned: PlannedFeature) -> bool:
+    """Whether it is a root whose samples are not known, but whose code was changed."""
+    return planned.units is None and bool(planned.then and planned.then.todo)
+
+
+def _features(asset: dg.AssetsDefinition) -> set[str]:
+    return {str(spec.metadata.get("metaxy/feature")) for spec in asset.specs}
 
 
 def options_of(config: Any) -> RunOptions:

@@ -195,12 +195,22 @@ def _compute(recipe: Recipe, step: Step) -> Steps:
                         attempt.write(item)
                     else:
                         yield item
-        finally:
-            attempt.record_failures()
+        except Exception:
+            _record_failures_all_the_same(attempt, step)
+            raise
+        attempt.record_failures()
         recipe.check_failures(len(attempt.failures))
         receipt = attempt.finish(recipe.orphans)
         skip = increment.is_empty and recipe.on_empty == "skip" and not step.context.retry_number
         return None if skip else receipt
+
+
+def _record_failures_all_the_same(attempt: Attempt, step: Step) -> None:
+    """Record what was reported before an error; a second error must not hide the first."""
+    try:
+        attempt.record_failures()
+    except Exception as error:  # noqa: BLE001  # it is told, and the first one is raised
+        step.context.log.error("The failures reported so far could not be recorded: %s", error)
 
 
 def _list_samples(recipe: Recipe, step: Step) -> Steps:

@@ -12,6 +12,7 @@ from cyclopts.validators import Number
 from metaxy_core.cli.output import Format, gives, show, show_rows, tell
 from metaxy_core.cli.project import Project
 from metaxy_core.errors import ConfigError
+from metaxy_core.render.text import one_line, visible
 
 if TYPE_CHECKING:
     from metaxy_core.graph import FeaturePlan
@@ -90,7 +91,8 @@ def explain(
     """Say why samples of a feature are to be done.
 
     With ids, the chain of causes of that one sample: which field of which parent, data or code,
-    old and new, when, by which run. Without, the causes of the whole increment with their counts.
+    old and new, when, by which run. Without, the causes of all there is to do once the features
+    above it have run, with their counts, as in `metaxy plan`.
 
     Example: metaxy explain example/crop video_id=cat
 
@@ -105,7 +107,7 @@ def explain(
     with project.metadata_store(graph).open("r") as store:
         if ids:
             found = store.explain(feature, _sample(graph_plan, ids))
-            show(found.model_dump_json(indent=2) if format == "json" else str(found))
+            show(found.model_dump_json(indent=2) if format == "json" else visible(str(found)))
             return 0
         planned = store.plan([feature]).of(feature)
     if format == "json":
@@ -149,7 +151,7 @@ def _show(plan: WorkPlan) -> None:
 
 
 def _causes(one: PlannedFeature) -> list[str]:
-    return [str(cause) for cause in one.causes]
+    return [one_line(str(cause)) for cause in one.causes]
 
 
 def _both(one: PlannedFeature, name: str) -> Any:
@@ -182,7 +184,7 @@ def _money(money: Estimate | None) -> str:
 
 
 def _sample(graph_plan: FeaturePlan, ids: tuple[str, ...]) -> dict[str, Any]:
-    """The ids given on the command line, as the types they are declared with.
+    """The ids given on the command line, as texts.
 
     Raises:
         ConfigError: another column than those of the unit.

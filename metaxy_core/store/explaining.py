@@ -31,7 +31,7 @@ from metaxy_core.store import fallback
 from metaxy_core.store.reading import complete, filled, stored, stored_with_marks
 from metaxy_core.store.request import Request
 from metaxy_core.store.resolving import resolve
-from metaxy_core.store.tables import empty_table
+from metaxy_core.store.tables import empty_table, id_types_of_parents
 from metaxy_core.versioning import edge_rows
 from metaxy_core.versioning.increment import NEW, ORPHANED
 from metaxy_core.work.causes import code_changes
@@ -51,7 +51,7 @@ def explain(
     store: BaseStore, plan: FeaturePlan, sample: Unit, samples: Any, recorded: Recorded
 ) -> Explanation:
     """See `MetadataStore.explain`."""
-    unit = check_sample(plan, sample)
+    unit = check_sample(store, plan, sample)
     about = Explaining(store, recorded)
     own = about.now(plan, unit)
     kept = own.row(0, named=True) if own.height else None
@@ -81,11 +81,11 @@ def explain(
     )
 
 
-def check_sample(plan: FeaturePlan, sample: Unit) -> Unit:
-    """The ids of a unit out of those given, in order.
+def check_sample(store: BaseStore, plan: FeaturePlan, sample: Unit) -> Unit:
+    """The ids of a unit out of those given, in order; texts are read as the ids' types.
 
     Raises:
-        MetadataSchemaError: an id is missing.
+        MetadataSchemaError: an id is missing, or is no value of its type.
     """
     if missing := [name for name in plan.unit if name not in sample]:
         raise MetadataSchemaError(
@@ -93,7 +93,23 @@ def check_sample(plan: FeaturePlan, sample: Unit) -> Unit:
             f"a sample to explain is named by {', '.join(plan.unit)}; {', '.join(missing)} is not "
             "given.",
         )
-    return {name: sample[name] for name in plan.unit}
+    table = store.backend.scan(plan.key.to_table())
+    known = id_types_of_parents(store, plan) if table is None else table.collect_schema()
+    return {name: _id(plan, name, sample[name], known.get(name)) for name in plan.unit}
+
+
+def _id(plan: FeaturePlan, name: str, value: Any, dtype: nw.dtypes.DType | None) -> Any:
+    if dtype is None or not isinstance(value, str) or dtype == nw.String:
+        return value
+    booleans = {"true": True, "false": False}
+    if dtype == nw.Boolean and value.lower() in booleans:
+        return booleans[value.lower()]
+    try:
+        return int(value)
+    except ValueError:
+        raise MetadataSchemaError(
+            str(plan.key), f"the id {name} is {dtype}; given: {value!r}"
+        ) from None
 
 
 class Explaining:
@@ -138,11 +154,7 @@ class Explaining:
         for edge in plan.edges:
             if self._seen(edge, unit, _LAST).height:
                 continue
-            history = self._history(edge, unit)
-            deleted = history.filter(pl.col(DELETED_AT).is_not_null()).sort(COMMIT).tail(1)
-            at = deleted[DELETED_AT].item() if deleted.height else None
-            run = deleted[MATERIALIZATION_ID].item() if deleted.height else None
-            reasons.append(Reason(kind="gone", subject=str(edge.parent.key), at=at, run=run))
+            reasons.append(_gone(edge, self._history(edge, unit)))
         return tuple(reasons) or (Reason(kind="gone", subject=str(plan.key)),)
 
     def now(self, plan: FeaturePlan, unit: Unit) -> pl.DataFrame:
@@ -178,18 +190,24 @@ class Explaining:
         """What an edge gave to a unit then and gives now, where that differs."""
         old, new = self._seen(edge, unit, then, before), self._seen(edge, unit, now)
         if edge.kind is LineageKind.AGGREGATION:
-            return self._members(edge, fields, old, new)
+            return self._members(edge, fields, unit, old, new)
         if old.height != new.height:
-            row = (new if new.height else old).row(0, named=True)
-            kind: Any = "new" if new.height else "gone"
+            if not new.height:
+                return [_gone(edge, self._history(edge, unit))]
+            row = new.row(0, named=True)
             at, run = row[UPDATED_AT], row[MATERIALIZATION_ID]
-            return [Reason(kind=kind, subject=str(edge.parent.key), at=at, run=run)]
+            return [Reason(kind="new", subject=str(edge.parent.key), at=at, run=run)]
         if not new.height:
             return []
         return self._rows(edge, fields, old.row(0, named=True), new.row(0, named=True))
 
     def _members(
-        self, edge: EdgePlan, fields: Sequence[FieldKey], old: pl.DataFrame, new: pl.DataFrame
+        self,
+        edge: EdgePlan,
+        fields: Sequence[FieldKey],
+        unit: Unit,
+        old: pl.DataFrame,
+        new: pl.DataFrame,
     ) -> list[Reason]:
         """The members of a group that came, went or changed."""
         ids = list(edge.ids)
@@ -201,13 +219,17 @@ class Explaining:
         changed = both.filter(moved).select(ids).sort(ids)
         came, went = new.join(old, on=ids, how="anti"), old.join(new, on=ids, how="anti")
         because = []
-        for kind, rows in (("new", came), ("gone", went)):
-            for row in rows.sort(ids).head(_MEMBERS).rows(named=True):
-                at, run = row[UPDATED_AT], row[MATERIALIZATION_ID]
-                member = {name: row[name] for name in ids}
-                subject = str(edge.parent.key)
-                known: Any = kind
-                because.append(Reason(kind=known, subject=subject, at=at, run=run, sample=member))
+        for row in came.sort(ids).head(_MEMBERS).rows(named=True):
+            at, run = row[UPDATED_AT], row[MATERIALIZATION_ID]
+            member = {name: row[name] for name in ids}
+            subject = str(edge.parent.key)
+            because.append(Reason(kind="new", subject=subject, at=at, run=run, sample=member))
+        history = self._history(edge, unit).rename(dict(edge.dep.rename)) if went.height else old
+        for row in went.sort(ids).head(_MEMBERS).rows(named=True):
+            member = {name: row[name] for name in ids}
+            is_it = pl.all_horizontal(pl.col(name) == value for name, value in member.items())
+            reason = _gone(edge, history.filter(is_it))
+            because.append(reason.model_copy(update={"sample": member}))
         for ids_of in changed.head(_MEMBERS).rows(named=True):
             is_it = pl.all_horizontal(pl.col(name) == value for name, value in ids_of.items())
             then, now = (frame.filter(is_it).row(0, named=True) for frame in (old, new))
@@ -319,6 +341,14 @@ class Explaining:
         return rows
 
 
+def _gone(edge: EdgePlan, history: pl.DataFrame) -> Reason:
+    """A parent's sample is there no more: when it was deleted, and by which run, if it was."""
+    deleted = history.filter(pl.col(DELETED_AT).is_not_null()).sort(COMMIT).tail(1)
+    at = deleted[DELETED_AT].item() if deleted.height else None
+    run = deleted[MATERIALIZATION_ID].item() if deleted.height else None
+    return Reason(kind="gone", subject=str(edge.parent.key), at=at, run=run)
+
+
 def _label(
     store: BaseStore, plan: FeaturePlan, unit: Unit, samples: Any
 ) -> Mapping[str, Any] | None:
@@ -326,5 +356,7 @@ def _label(
     if plan.spec.is_root and samples is None:
         return None
     units = nw.from_native(pl.DataFrame([dict(unit)]))
-    labels = resolve(store, Request(plan, samples, units=units)).labels.collect("polars")
+    labels = resolve(
+        store, Request(plan, samples, units=units, engine=store.versioning_engine)
+    ).labels.collect("polars")
     return labels.rows(named=True)[0] if len(labels) else None

@@ -38,19 +38,24 @@ def record(
 ) -> int:
     """See `MetadataStore.record_failures`."""
     samples = accept(plan, rows, store.scheme, ids=plan.unit)
-    units = sampled_units(plan, samples.lazy(), (), store.scheme, PolarsDialect())
-    chosen = units.select(*plan.unit, made_from(plan).alias(MADE_FROM)).collect().to_native()
     one = isinstance(errors, BaseException | str)
-    told: list[Failure] = [errors] * chosen.height if one else list(errors)  # type: ignore[list-item,arg-type]
-    if len(told) != chosen.height:
+    told: list[Failure] = [errors] * len(samples) if one else list(errors)  # type: ignore[list-item,arg-type]
+    if len(told) != len(samples):
         raise MetadataSchemaError(
-            str(plan.key), f"{chosen.height} units failed, but {len(told)} errors are given."
+            str(plan.key), f"{len(samples)} units failed, but {len(told)} errors are given."
         )
-    noted = chosen.with_columns(
+    if not len(samples):
+        return 0
+    unit = list(plan.unit)
+    said = samples.to_native().select(
+        *unit,
         pl.Series(ERROR, [_kind(error) for error in told], dtype=pl.String),
-        pl.Series(MESSAGE, [str(error) for error in told], dtype=pl.String),
+        pl.Series(MESSAGE, [_text(error) for error in told], dtype=pl.String),
     )
-    return failures.record(store.backend, plan, noted, policy, run) if noted.height else 0
+    units = sampled_units(plan, samples.lazy(), (), store.scheme, PolarsDialect())
+    made = units.select(*unit, made_from(plan).alias(MADE_FROM)).collect().to_native()
+    noted = made.join(said, on=unit, how="inner")
+    return failures.record(store.backend, plan, noted, policy, run)
 
 
 def standing(store: BaseStore, plan: FeaturePlan, filters: Sequence[Predicate] = ()) -> DataFrame:
@@ -80,3 +85,8 @@ def chosen(
 
 def _kind(error: Failure) -> str:
     return "Error" if isinstance(error, str) else type(error).__name__
+
+
+def _text(error: Failure) -> str:
+    """A message that every store keeps: no lone surrogates, as of strange file names, no NUL."""
+    return str(error).encode("utf-8", "replace").decode().replace("\0", "\ufffd")

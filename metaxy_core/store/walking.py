@@ -15,6 +15,7 @@ from metaxy_core.columns import (
     data_version_of,
     provenance_of,
 )
+from metaxy_core.errors import MetadataSchemaError
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.engine import Engine
 from metaxy_core.graph import EdgePlan, FeaturePlan, Graph
@@ -152,7 +153,10 @@ class Walk:
         for edge in request.plan.edges:
             if not edge.dep.optional and fallback.find(self.store, edge.parent.key) is None:
                 return None
-        found = resolve(self.store, request)
+        try:
+            found = resolve(self.store, request)
+        except MetadataSchemaError:  # stored rows lack a column of an edge, which `unknown` tells
+            return None
         counts = Counts(**found.counts, failed=found.failed)
         found.release()
         return counts
@@ -305,7 +309,8 @@ class Walk:
             if forecast is not None:
                 own = {renamed: name for name, renamed in edge.dep.rename.items()}
                 schema = forecast.rows.collect_schema()
-                types |= {name: schema[own.get(name, name)] for name in edge.on}
+                names = {name: own.get(name, name) for name in edge.on}
+                types |= {name: schema[old] for name, old in names.items() if old in schema}
         return types
 
     def _rows(self, graph_plan: FeaturePlan, own: LazyFrame) -> int | None:

@@ -207,6 +207,7 @@ class WriteStore(ReadStore):
         if key in self.graph:
             self._check_project(self._plan(key))
         self.backend.drop(key.to_table())
+        self.backend.drop(failures.table_of(key))
 
     def record_failures(
         self,

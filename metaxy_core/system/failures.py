@@ -32,6 +32,7 @@ QUARANTINED: Final = "metaxy_quarantined"
 _TABLES = f"{PREFIX}failures__"
 _NOW = pl.Datetime("us", "UTC")
 _LONGEST = 2_000
+_HELD = (MADE_FROM, RETRY_AT, QUARANTINED)
 _SCHEMA: dict[str, Any] = {
     MADE_FROM: pl.String,
     ERROR: pl.String,
@@ -97,12 +98,17 @@ def record(
     unit, now = list(plan.unit), datetime.now(UTC)
 
     def append(numbers: Sequence[int]) -> int:
-        before = latest(backend, plan).select(*unit, MADE_FROM, pl.col(ATTEMPT).alias("before"))
+        types = {name: rows.schema[name] for name in unit}
+        before = latest(backend, plan).select(
+            *(pl.col(name).cast(dtype) for name, dtype in types.items()),
+            MADE_FROM,
+            pl.col(ATTEMPT).alias("before"),
+        )
         known = rows.join(before, on=[*unit, MADE_FROM], how="left", nulls_equal=True)
         attempts = (pl.col("before").fill_null(0) + 1).cast(pl.Int64)
-        waits = {n: policy.wait(n) for n in range(1, policy.max_attempts + 1)}
+        known = known.with_columns(attempts.alias(ATTEMPT))
+        waits = {n: policy.wait(n) for n in known[ATTEMPT].unique()}
         noted = known.with_columns(
-            attempts.alias(ATTEMPT),
             pl.col(MESSAGE).str.slice(0, _LONGEST),
             pl.lit(run, pl.String).alias(RUN),
             pl.lit(now, _NOW).alias(FAILED_AT),
@@ -110,9 +116,7 @@ def record(
         ).with_columns(
             (pl.col(ATTEMPT) >= policy.max_attempts).alias(QUARANTINED),
             pl.col(ATTEMPT)
-            .replace_strict(
-                {n: now + wait for n, wait in waits.items()}, default=now, return_dtype=_NOW
-            )
+            .replace_strict({n: now + wait for n, wait in waits.items()}, return_dtype=_NOW)
             .alias(RETRY_AT),
         )
         backend.append(table_of(plan.key), nw.from_native(noted.drop("before").lazy()))
@@ -121,8 +125,12 @@ def record(
     return backend.commit(append)
 
 
-def latest(backend: Backend, plan: FeaturePlan) -> pl.DataFrame:
+def latest(
+    backend: Backend, plan: FeaturePlan, columns: Sequence[str] | None = None
+) -> pl.DataFrame:
     """The last row of each unit that failed, those that were retried or succeeded since included.
+
+    `columns` are wanted besides the unit and the commit; all by default.
 
     Columns: the unit, `metaxy_made_from`, `metaxy_error`, `metaxy_message`, `metaxy_attempt`,
     `metaxy_run`, `metaxy_failed_at`, `metaxy_retry_at`, `metaxy_quarantined`, `metaxy_commit`.
@@ -131,15 +139,15 @@ def latest(backend: Backend, plan: FeaturePlan) -> pl.DataFrame:
     unit = list(plan.unit)
     if table is None or not set(unit) <= set(table.collect_schema().names()):
         return pl.DataFrame(schema={**dict.fromkeys(unit, pl.String), **_SCHEMA})
+    if columns is not None:
+        table = table.select(*unit, *columns, COMMIT)
     rows: pl.DataFrame = table.collect("polars").to_native()
     return rows.sort(COMMIT).unique(unit, keep="last", maintain_order=True)
 
 
 def held_back(backend: Backend, plan: FeaturePlan) -> LazyFrame | None:
     """The units that are not to be offered now, and what they were made from; None for none."""
-    if table_of(plan.key) not in backend.tables():
-        return None
-    rows = latest(backend, plan)
+    rows = latest(backend, plan, _HELD)
     kept = rows.filter(pl.col(QUARANTINED) | (pl.col(RETRY_AT) > datetime.now(UTC)))
     return nw.from_native(kept.select(*plan.unit, MADE_FROM).lazy()) if kept.height else None
 

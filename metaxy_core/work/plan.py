@@ -95,7 +95,8 @@ class PlannedFeature(_Value):
         """
         if self.units is None:
             raise PlanError(
-                f"The plan does not name the units of '{self.feature}': make it with_units=True."
+                f"The plan does not name the units of '{self.feature}': make it with_units=True, "
+                "and give the samples of roots."
             )
         columns = zip(*self.units, strict=True) if self.units else ([] for _ in self.unit)
         return {name: list(ids) for name, ids in zip(self.unit, columns, strict=True)}
@@ -127,7 +128,9 @@ class WorkPlan(_Value):
     def is_in_sync(self) -> bool:
         """Whether no feature has anything to do, now or later."""
         return not any(
-            one.unknown or one.inexact or (one.then and (one.then.todo or one.then.waiting))
+            one.unknown
+            or one.inexact
+            or (one.then and (one.then.todo or one.then.waiting or one.then.orphaned))
             for one in self.features
         )
 

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from metaxy_core import FeatureGraph, PlanError, RetryPolicy
+from metaxy_core import FeatureGraph, FeatureSpec, FieldSpec, PlanError, RetryPolicy
 from metaxy_dagster import Increment, feature_asset, plan_config, planned_assets
 from tests.dagster.conftest import metadata, outcomes, resources, rows, run, videos
 
@@ -140,3 +140,33 @@ def test_a_plan_for_another_graph_is_refused(assets, store, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"snapshot": "0" * 64}))
     with pytest.raises(PlanError, match="made for the graph 00000000"):
         dg.materialize(assets[1:], resources=resources(store), run_config=plan_config(path, assets))
+
+
+def test_a_failure_told_twice_counts_once(graph, assets, store):
+    @feature_asset("ex/crop", graph=graph, max_failed=1)
+    def crop(increment: Increment):
+        increment.fail({"id": "a"}, "first")
+        increment.fail({"id": "a"}, "second")
+        return increment.todo().collect().to_native().filter(pl.col("id") != "a")
+
+    assert metadata(run([assets[0], crop], store), "ex/crop")["metaxy/failed"] == 1
+
+
+def test_a_plan_of_changed_code_runs_the_root_as_well(graph, assets, store, tmp_path):
+    run(assets[:1], store)
+    with store.open("w") as opened:
+        opened.push()
+    bumped = FeatureGraph(
+        [spec for key, spec in graph.freeze().items() if key.parts[-1] != "video"]
+    )
+    bumped.add(
+        FeatureSpec(
+            "ex/video", id_columns=["id"], fields=[FieldSpec("audio", code_version=2), "frames"]
+        )
+    )
+    path = tmp_path / "plan.json"
+    with store.open("r") as opened:
+        opened.using(bumped).plan(with_units=True).save(path)
+    config = plan_config(path, assets)["ops"]
+    assert config["ex__video"]["config"]["metaxy"] == {}
+    assert config["ex__crop"]["config"]["metaxy"] == {"plan": str(path)}

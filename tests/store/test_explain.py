@@ -94,9 +94,11 @@ def test_a_group_names_the_members_that_came_went_and_changed(make_store):
         settle(store, "site")
         after = [{"audio": "2", "frames": "1"}, *[{"audio": "1", "frames": "1"}] * 2]
         settle(store, "video", samples=rows({"id": ["a", "b", "d"], **places}, after))
+        store.materialization_id = "run2"
         store.delete("video", "id = 'c'")
         found = store.explain("site", {"place": "north"})
         (reason,) = found.fields["f"]
+        assert reason.because[1].at > store.read("site").collect("polars")["metaxy_updated_at"][0]
         assert reason.subject == "video: 1 new, 1 gone, 1 changed"
         told = [(one.kind, one.sample["id"]) for one in reason.because]
         assert told == [("new", "d"), ("gone", "c"), ("data", "a")]
@@ -135,3 +137,13 @@ def test_roots_are_explained_with_their_samples(make_store):
         assert (found.status, reasons(found, "audio")) == ("stale", [("samples", "video.audio")])
         with pytest.raises(MetadataSchemaError, match="id is not given"):
             store.explain("video", {"other": "x"})
+
+
+def test_ids_given_as_texts_are_read_as_their_type(make_store):
+    with make_store(CHAIN) as store:
+        settle(store, "video", samples=rows({"id": [5]}, [{"audio": "1", "frames": "1"}]))
+        assert store.explain("crop", {"id": "5"}).status == "new"
+        settle(store, "crop")
+        assert store.explain("crop", {"id": "5"}).status == "up to date"
+        with pytest.raises(MetadataSchemaError, match="the id id is Int64; given: 'five'"):
+            store.explain("crop", {"id": "five"})

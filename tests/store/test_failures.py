@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 
 import polars as pl
@@ -168,3 +169,45 @@ def test_units_limit_a_comparison(make_store):
             assert said(store.resolve_update("b", units=units))["new"] == [wanted]
         with pytest.raises(MetadataSchemaError, match="no column id"):
             store.resolve_update("b", units=pl.DataFrame({"other": ["x"]}))
+
+
+@pytest.mark.parametrize("ids", [[1, 2], [True, False]], ids=["integers", "booleans"])
+def test_ids_that_are_no_texts(make_store, ids):
+    with make_store(CHAIN) as store:
+        settle(store, "a", samples=rows({"id": ids}, [{"f": "1", "g": "1"}] * 2))
+        for attempt in (1, 2, 3):
+            fail(store, [ids[0]], AT_ONCE)
+            assert store.failures("b")["metaxy_attempt"].to_list() == [attempt]
+        assert said(store.resolve_update("b"))["new"] == [ids[1]]
+
+
+def test_each_error_stays_with_its_sample(make_store):
+    names = [f"s{number}" for number in range(300)]
+    with make_store(CHAIN) as store:
+        settle(store, "a", samples=samples(**dict.fromkeys(names, "1")))
+        todo = store.resolve_update("b").todo().to_native()
+        store.record_failures("b", todo, [f"no {name}" for name in todo["id"]])
+        found = store.failures("b").select("id", "metaxy_message").rows()
+        assert len(found) == 300
+        assert all(message == f"no {name}" for name, message in found)
+
+
+def test_messages_that_no_database_keeps_are_made_plain(make_store):
+    with make_store(CHAIN) as store:
+        settle(store, "a", samples=samples(x="1"))
+        fail(store, ["x"], errors=ValueError("a\udcff\0b"))
+        assert store.failures("b")["metaxy_message"].to_list() == ["a?\ufffdb"]
+
+
+def test_never_quarantined_is_a_policy(make_store):
+    with make_store(CHAIN) as store:
+        settle(store, "a", samples=samples(x="1"))
+        assert fail(store, ["x"], RetryPolicy(max_attempts=sys.maxsize)) == 0
+
+
+def test_a_dropped_feature_has_no_failures(make_store):
+    with make_store(CHAIN) as store:
+        settle(store, "a", samples=samples(x="1"))
+        fail(store, ["x"])
+        store.drop("b")
+        assert said(store.resolve_update("b"))["new"] == ["x"]

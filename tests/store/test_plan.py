@@ -205,3 +205,17 @@ def test_samples_are_for_roots_and_limits_are_not_negative(make_store):
             store.plan(samples={"crop": videos(x="1")})
         with pytest.raises(PlanError, match="max_samples is not negative"):
             store.plan(max_samples=-1)
+
+
+def test_orphans_are_not_in_sync(make_store):
+    with make_store(media()) as store:
+        done(store, videos(x="1", y="1"))
+        store.delete("video", "id = 'y'")
+        assert not store.plan().is_in_sync
+
+
+def test_a_group_column_that_the_root_never_stored(make_store):
+    sites = feature("faces", edge("video", lineage=aggregation(["site"])), ids="site")
+    with make_store(media(faces=sites)) as store:
+        settle(store, "video", samples=videos(x="1"))
+        assert store.plan().of("faces").unknown == "site of video is known when it has run"
