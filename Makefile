@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-DEAR := metaxy_core/backends tests/backends tests/durability tests/example
+DEAR := metaxy_core/backends $(addprefix tests/,backends durability example cli config test_docs.py)
 
 .PHONY: demo test check fuzz bench bench-stores ui clean
 

@@ -66,26 +66,6 @@ def test_a_lock_is_waited_for_and_then_named(tmp_path):
         settle(store, "a", samples=rows({"id": ["x"]}))
 
 
-def _write(path, worker, batches):
-    for batch in range(batches):
-        with DuckDBMetadataStore(path, graph=FEATURES).open("w") as store:
-            store.write("a", rows({"id": [f"{worker}-{batch}"]}))
-
-
-@pytest.mark.slow
-def test_four_processes_write_one_file_and_all_succeed(tmp_path):
-    path = tmp_path / "shared.duckdb"
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_write, args=(path, n, 10)) for n in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0] * 4
-    with DuckDBMetadataStore(path, graph=FEATURES).open("r") as store:
-        assert len(store.read("a").collect()) == 40
-
-
 def test_reading_opens_the_file_read_only(tmp_path):
     path = tmp_path / "a.duckdb"
     store = DuckDBMetadataStore(path, graph=FEATURES)

@@ -33,6 +33,8 @@ from tests.properties.machine import first_failure
 
 FEATURES = graph(feature("a"), feature("b", "a"))
 SECRET = "canary-s3cret"
+LONG_PROFILE = os.environ.get("METAXY_FUZZ") == "long"
+WRITERS, BATCHES = (8, 50) if LONG_PROFILE else (4, 10)
 LONG = "part/" * 39 + "end"
 
 
@@ -368,25 +370,27 @@ def _write(server, schema, worker, batches, begin):
 
 
 @pytest.mark.slow
-def test_eight_processes_write_into_an_empty_schema_and_all_succeed(postgres, postgres_server):
+def test_many_processes_write_into_an_empty_schema_and_all_succeed(postgres, postgres_server):
     context = multiprocessing.get_context("spawn")
-    begin = context.Barrier(8)
+    begin = context.Barrier(WRITERS)
     workers = [
-        context.Process(target=_write, args=(postgres_server, "crowd", n, 50, begin))
-        for n in range(8)
+        context.Process(target=_write, args=(postgres_server, "crowd", n, BATCHES, begin))
+        for n in range(WRITERS)
     ]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert [worker.exitcode for worker in workers] == [0] * 8
+    assert [worker.exitcode for worker in workers] == [0] * WRITERS
     with postgres("crowd", graph=FEATURES).open("r") as store:
         found = store.read("a", with_sample_history=True).collect()
-        expected = {f"{w}-{b}-{n}" for w in range(8) for b in range(50) for n in range(3)}
+        expected = {
+            f"{w}-{b}-{n}" for w in range(WRITERS) for b in range(BATCHES) for n in range(3)
+        }
         assert len(found) == len(expected)
         assert set(found["id"].to_list()) == expected
         commits = store.backend.fetch('SELECT count(DISTINCT metaxy_commit) FROM "a"')
-        assert commits == [(8 * 50,)]
+        assert commits == [(WRITERS * BATCHES,)]
         assert store.backend.fetch("SELECT count(*) FROM metaxy_system__store") == [(1,)]
 
 

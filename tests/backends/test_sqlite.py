@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import pickle
 import shutil
-import signal
 import sqlite3
 import tempfile
 from collections import Counter
@@ -319,66 +318,6 @@ def test_a_reader_sees_whole_commits_beside_a_writer(tmp_path):
 
             writer.backend.commit(look)
             assert len(reader.backend.scan("new").collect()) == 1
-
-
-def _write(path, worker, batches, begin):
-    begin.wait(120)
-    for batch in range(batches):
-        with SQLiteMetadataStore(path, graph=FEATURES).open("w") as store:
-            store.write("a", rows({"id": [f"{worker}-{batch}"], f"by{worker}": [batch]}))
-
-
-@pytest.mark.slow
-def test_four_processes_write_one_new_file_and_all_succeed(tmp_path):
-    path = tmp_path / "shared.db"
-    context = multiprocessing.get_context("spawn")
-    begin = context.Barrier(4)
-    workers = [context.Process(target=_write, args=(path, n, 25, begin)) for n in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0] * 4
-    with SQLiteMetadataStore(path, graph=FEATURES).open("r") as store:
-        found = store.read("a", with_sample_history=True).collect()["id"].to_list()
-        assert sorted(found) == sorted(f"{w}-{b}" for w in range(4) for b in range(25))
-        commits = store.backend.fetch("SELECT count(DISTINCT metaxy_commit) FROM a")
-        assert commits == [(100,)]
-
-
-def _write_on(path, acknowledged):
-    with (
-        SQLiteMetadataStore(path, graph=FEATURES).open("w") as store,
-        open(acknowledged, "a") as file,
-    ):
-        for batch in range(100_000):
-            names = [f"{os.getpid()}-{batch}-{n}" for n in range(200)]
-            store.write("a", rows({"id": names}))
-            file.write("".join(f"{name}\n" for name in names))
-            file.flush()
-
-
-@pytest.mark.slow
-def test_a_writer_killed_in_the_middle_leaves_whole_commits(tmp_path):
-    path, told = tmp_path / "killed.db", tmp_path / "told"
-    told.mkdir()
-    context = multiprocessing.get_context("spawn")
-    for killing in range(3):
-        acknowledged = told / str(killing)
-        worker = context.Process(target=_write_on, args=(path, acknowledged))
-        worker.start()
-        while not acknowledged.exists() or acknowledged.stat().st_size < 3_000 * (killing + 1):
-            assert worker.is_alive()
-            worker.join(0.01)
-        os.kill(worker.pid, signal.SIGKILL)
-        worker.join()
-    with SQLiteMetadataStore(path, graph=FEATURES) as store:
-        found = store.read("a", with_sample_history=True).collect()["id"].to_list()
-        lines = [line for file in told.iterdir() for line in file.read_text().split("\n")[:-1]]
-        assert len(found) == len(set(found))
-        assert set(lines) <= set(found)
-        assert len(found) % 200 == 0
-        settle(store, "a", samples=rows({"id": ["after"]}))
 
 
 @pytest.mark.slow

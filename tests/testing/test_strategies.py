@@ -91,5 +91,5 @@ def test_graphs_reach_every_kind_of_edge() -> None:
 
 @pytest.mark.slow
 def test_graphs_shrink_to_one_plain_feature() -> None:
-    smallest = find(graphs(), lambda declared: True, settings=QUICK)
+    smallest = find(graphs(), lambda declared: True, settings=settings(QUICK, max_examples=15))
     assert len(smallest.specs) == 1
