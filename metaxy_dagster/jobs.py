@@ -3,6 +3,7 @@
 Dagster reads the annotations of ops itself, so this module has no postponed ones.
 """
 
+from contextlib import closing
 from typing import Any
 
 import dagster as dg
@@ -61,6 +62,13 @@ def cleanup_job(assets: Translation, *, store: str = STORE_KEY) -> dg.JobDefinit
     def delete(context: dg.OpExecutionContext, config: CleanupConfig) -> None:
         wanted = [assets.graph[key].key for key in config.features]
         derived = [key for key, spec in assets.graph.items() if not spec.is_root]
+        roots = [str(key) for key in wanted if assets.graph[key].is_root]
+        if roots:
+            raise dg.Failure(
+                f"Roots have orphans only while their asset runs: {', '.join(roots)}. Leave them "
+                "out, and say feature_asset(orphans=) where they are made; nothing was deleted.",
+                allow_retries=False,
+            )
         for feature in wanted or derived:
             _clean(context, getattr(context.resources, store), assets, feature, config)
 
@@ -149,7 +157,19 @@ def _clean(
         if not opened.has_feature(feature):
             return
     work = Work(feature, assets.graph, options=RunOptions(where=config.where))
-    increment = resolve(store, work)
+    with closing(resolve(store, work)) as increment:
+        _delete(context, store, assets, work, increment, config)
+
+
+def _delete(
+    context: dg.OpExecutionContext,
+    store: MetaxyStore,
+    assets: Translation,
+    work: Work,
+    increment: Increment,
+    config: CleanupConfig,
+) -> None:
+    feature = work.feature
     count = increment.counts["orphaned"]
     if config.max_rows is not None and count > config.max_rows:
         raise dg.Failure(
@@ -171,7 +191,6 @@ def _clean(
         metadata = {"metaxy/deleted": deleted, "dagster/row_count": after.rows}
         tags = {"dagster/data_version": after.data_version}
         context.log_event(dg.AssetObservation(key, metadata=metadata, tags=tags))
-    increment.close()
 
 
 def _shown(increment: Increment) -> dict[str, Any]:

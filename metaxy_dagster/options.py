@@ -34,7 +34,7 @@ class RunOptions(dg.Config):
         default=None, ge=0, description="Process no more than this many samples (1:N: parents)."
     )
     only: list[Status] | None = Field(
-        default=None, description="Process samples of these statuses only."
+        default=None, min_length=1, description="Process samples of these statuses only."
     )
     where: str | None = Field(
         default=None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -40,8 +40,10 @@ class Keys:
         """The rows of these partitions.
 
         Raises:
-            DefinitionError: a key is no value of the column's type.
+            DefinitionError: a key is no value of the column's type, or no whole days of a date.
         """
+        if self.windows and isinstance(dtype, nw.Date):
+            self._check_days(column, dtype)
         if self.windows and isinstance(dtype, nw.Date | nw.Datetime):
             pairs = [(_moment(start, dtype), _moment(end, dtype)) for start, end in self.windows]
             parts = [(nw.col(column) >= start) & (nw.col(column) < end) for start, end in pairs]
@@ -49,6 +51,15 @@ class Keys:
             parts = [nw.col(column) == self._value(key, column, dtype) for key in self.keys]
         chosen: nw.Expr = reduce(or_, parts)
         return chosen
+
+    def _check_days(self, column: str, dtype: nw.dtypes.DType) -> None:
+        for start, end in self.windows:
+            if not (_begins_day(start) and _begins_day(end)):
+                raise DefinitionError(
+                    f"The column {column!r} is {dtype}, and the partition from {start} to {end} is "
+                    "no whole days, so that no date is of it alone. Partition by a column of times "
+                    "or by days."
+                )
 
     def _value(self, key: str, column: str, dtype: nw.dtypes.DType) -> Value:
         if dtype.is_integer():
@@ -164,6 +175,12 @@ def _keys(definition: Any, keys: Sequence[str]) -> Keys:
         else:
             windows.append((start, end))
     return Keys(tuple(keys), tuple(windows))
+
+
+def _begins_day(moment: datetime) -> bool:
+    """Whether it is a day's first moment; where clocks go forward then, that is not midnight."""
+    before = (moment.astimezone(UTC) - timedelta(microseconds=1)).astimezone(moment.tzinfo)
+    return before.date() < moment.date()
 
 
 def _moment(moment: datetime, dtype: nw.dtypes.DType) -> Any:

@@ -168,6 +168,7 @@ def test_a_third_projects_feature_stays_its_own():
         (lambda text: "[]", "is not a lock file"),
         (lambda text: "{}", "is not a lock file"),
         (lambda text: text.replace('"format": 1', '"format": 2'), "has format 2"),
+        (lambda text: '{"format": 2, "locked": []}', "has format 2"),
         (lambda text: text.replace('"frames"', '"pictures"'), "changed by hand, or by a merge"),
         (lambda text: text.replace('"id_columns"', '"ids"'), "damaged"),
         (lambda text: text.replace('"media/raw": {', '"media/other": {'), "damaged"),

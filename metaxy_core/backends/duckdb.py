@@ -18,6 +18,7 @@ import ibis.expr.operations as ops
 import pyarrow as pa
 import tenacity
 
+from metaxy_core.addresses import harmless
 from metaxy_core.backends.base import Capability, Gap, Mode, never
 from metaxy_core.backends.sql import HELD, SqlBackend
 from metaxy_core.backends.waiting import telling
@@ -155,7 +156,7 @@ class DuckDBBackend(SqlBackend):
 
     def describe(self) -> Mapping[str, str]:
         """See `Backend.describe`."""
-        return {"type": "duckdb", "uri": f"duckdb://{_without_secrets(self.path)}"}
+        return {"type": "duckdb", "uri": f"duckdb://{harmless(self.path)}"}
 
     @property
     def _native(self) -> duckdb.DuckDBPyConnection:
@@ -177,7 +178,7 @@ class DuckDBBackend(SqlBackend):
         is_file = not self.path.startswith(_MOTHERDUCK)
         if mode == "r" and is_file and not Path(self.path).exists():
             raise StoreUnavailableError(
-                self.path, "missing", "there is no such file. Write to the store first."
+                harmless(self.path), "missing", "there is no such file. Write to the store first."
             )
         retry = tenacity.Retrying(
             stop=tenacity.stop_after_delay(self.lock_timeout),
@@ -189,7 +190,9 @@ class DuckDBBackend(SqlBackend):
         try:
             connection = retry(self._connect_once, mode == "r")
         except duckdb.Error as error:
-            raise _unavailable(_without_secrets(self.path), error, self.lock_timeout) from error
+            refused = _unavailable(self.path, error, self.lock_timeout)
+            # The driver's own words repeat the path.
+            raise refused from (error if refused.uri == self.path else None)
         try:
             yield connection
         finally:
@@ -213,26 +216,23 @@ def is_lock(error: BaseException) -> bool:
     return isinstance(error, duckdb.IOException) and "lock" in str(error).lower()
 
 
-def _without_secrets(path: str) -> str:
-    """A path or MotherDuck address without its query, where tokens are."""
-    return path.partition("?")[0]
-
-
 def _unavailable(path: str, error: duckdb.Error, waited: float) -> StoreUnavailableError:
-    text = str(error)
+    text, shown = str(error), harmless(path)
+    told = text if shown == path else type(error).__name__
+    first = told.partition("\n")[0]
     if is_lock(error):
         return StoreUnavailableError(
-            path,
+            shown,
             "locked",
             f"somebody else had it open for {waited:g} s. Close it, or raise lock_timeout. "
-            f"({text.splitlines()[0]})",
+            f"({first})",
         )
     if any(sign in text for sign in _CORRUPT):
         return StoreUnavailableError(
-            path, "corrupt", f"the file is not a readable DuckDB database. ({text.splitlines()[0]})"
+            shown, "corrupt", f"the file is not a readable DuckDB database. ({first})"
         )
     if "read-only" in text.lower() or "permission" in text.lower():
         return StoreUnavailableError(
-            path, "read-only", f"the file cannot be written here. ({text.splitlines()[0]})"
+            shown, "read-only", f"the file cannot be written here. ({first})"
         )
-    return StoreUnavailableError(path, "unreachable", text)
+    return StoreUnavailableError(shown, "unreachable", told)

@@ -91,6 +91,7 @@ def _settings(config: MetaxyConfig) -> Iterator[Setting]:
 
     plain = config.model_dump(mode="json", exclude={"stores"})
     for name, value in plain.items():
+        value = config.shown_store if name == "store" else value
         yield Setting(name, value, config.origin(name))
     for store, settings in config.stores.items():
         at = ("stores", store)
@@ -130,7 +131,7 @@ def _features(config: MetaxyConfig) -> Check:
 
 
 def _store(config: MetaxyConfig, name: str, *, is_opening: bool) -> Check:
-    subject = f"store {name}"
+    subject = f"store {name if name in config.stores else config.shown_store}"
     try:
         store = config.make_store(name)
         if not is_opening:

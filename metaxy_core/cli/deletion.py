@@ -70,9 +70,8 @@ def delete(
     with store.open("r"):
         samples = _samples(store, key, id) if id else None
         found = store.delete(key, conditions, samples=samples, soft=not hard, dry_run=True)
-    if not dry_run:
-        if found:
-            _ask(yes, f"{found:,} samples of '{key}' in {store.display()}")
+    if found and not dry_run:
+        _ask(yes, f"{found:,} samples of '{key}' in {store.display()}")
         with store.open("w"):
             found = store.delete(key, conditions, samples=samples, soft=not hard)
     verb = "removed" if hard else "deleted"

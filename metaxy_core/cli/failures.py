@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from metaxy_core.cli.metadata import DryRun, UnitCount
-from metaxy_core.cli.output import Format, gives, show_records, show_rows, tell
+from metaxy_core.cli.metadata import DryRun, UnitCount, show_counts
+from metaxy_core.cli.output import Format, gives, show_records
 from metaxy_core.cli.project import Project
 
 if TYPE_CHECKING:
@@ -135,7 +135,5 @@ def _do(
         else:
             count = store.clear_failures(key, filters)
     done = {"retry": "offered again", "clear": "forgotten"}[what]
-    if format == "json":
-        show_rows((), [asdict(UnitCount(str(key), count))], "json", "")
-    tell(f"{key}: {count} failed samples {'would be ' if dry_run else ''}{done}")
+    show_counts({str(key): count}, format, f"to be {done}" if dry_run else done, "units")
     return 0

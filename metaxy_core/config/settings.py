@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
+from metaxy_core.addresses import harmless
 from metaxy_core.ambient import active_settings
 from metaxy_core.config.environment import listed
 from metaxy_core.config.layers import Merged, lifted
@@ -100,6 +101,17 @@ class MetaxyConfig(BaseModel):
     _files: tuple[Path, ...] = PrivateAttr(default=())
     _merged: Merged = PrivateAttr(default_factory=Merged)
     _raw: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What is shown: of a store that has no name, what of its path may be."""
+        for name, value in super().__repr_args__():
+            yield name, self.shown_store if name == "store" else value
+
+    @property
+    def shown_store(self) -> str | None:
+        """The default store, as it may be shown."""
+        named = self.store is None or self.store in self.stores
+        return self.store if named else harmless(str(self.store))
 
     @classmethod
     def load(

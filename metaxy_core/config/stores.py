@@ -60,11 +60,21 @@ def make(
         )
     if wanted in config.stores:
         return _named(config, wanted, graph, ())
-    if not _is_file(wanted):
-        where = f"{origin.call(key)}: " if origin else ""
+    where = f"{origin.call(key)}: " if origin else ""
+    if "://" in wanted:
         raise ConfigError(
-            f"{where}There is no store '{wanted}'. {nearest(wanted, config.stores)} A DuckDB file "
-            f"is named with its ending: {wanted}{_FILE}"
+            f"{where}An address is no store. {_there_are(config)}Give the store a name: write "
+            "[stores.NAME] with its type and options in metaxy.toml, or [tool.metaxy.stores.NAME] "
+            "in pyproject.toml, and --store NAME. Only DuckDB files need no name."
+        )
+    if not _is_file(wanted):
+        named = harmless(wanted)
+        hint = (
+            f"is named with its ending: {named}{_FILE}" if named == wanted else f"ends in {_FILE}."
+        )
+        raise ConfigError(
+            f"{where}There is no store '{named}'. {nearest(wanted, config.stores)} A DuckDB file "
+            f"{hint}"
         )
     options = {**_common(config), "path": _path(wanted, origin)}
     return _made(_class(config, "duckdb", ""), options, None, (), graph)

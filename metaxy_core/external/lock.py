@@ -68,6 +68,14 @@ class Lock:
         """
         try:
             value: Any = json.loads(text)
+            format = value["format"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ExternalFeatureError(f"{said} is not a lock file: {error!r}") from error
+        if format != FORMAT:
+            raise ExternalFeatureError(
+                f"{said} has format {format!r}; this version reads {FORMAT}."
+            )
+        try:
             features = {
                 FeatureKey.of(key): Locked(
                     FeatureSpec.model_validate(
@@ -85,10 +93,6 @@ class Lock:
             raise ExternalFeatureError(f"{said} is damaged: {error}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ExternalFeatureError(f"{said} is not a lock file: {error!r}") from error
-        if value.get("format") != FORMAT:
-            raise ExternalFeatureError(
-                f"{said} has format {value.get('format')!r}; this version reads {FORMAT}."
-            )
         for key, locked in features.items():
             if graph.versions[key].feature != locked.version:
                 raise ExternalFeatureError(

@@ -73,14 +73,19 @@ def push(
     Raises:
         TagError: the tag is no name, or another graph has it.
     """
-    newest = next(reversed(_rows(backend, project)), None)
     definition = sha256(snapshot.definition)
-    known = _sources(backend, newest)
-    code = _code(snapshot.graph, sources or {}, known, newest)
-    is_new = newest is None or newest["definition"] != definition or known != code
-    if tag is not None:
-        here = None if newest is None or is_new else newest["metaxy_commit"]
-        tags.check(backend, project, tag, here, move=move_tag)
+
+    def compared() -> tuple[int | None, Mapping[FeatureKey, str]]:
+        """The commit that recorded this graph as the newest, if one did; the code to record."""
+        newest = next(reversed(_rows(backend, project)), None)
+        known = _sources(backend, newest)
+        code = _code(snapshot.graph, sources or {}, known, newest)
+        is_new = newest is None or newest["definition"] != definition or known != code
+        here = None if newest is None or is_new else int(newest["metaxy_commit"])
+        if tag is not None:
+            tags.check(backend, project, tag, here, move=move_tag)
+        return here, code
+
     row = {
         "version": snapshot.version,
         "definition": definition,
@@ -88,20 +93,23 @@ def push(
         "recorded_at": datetime.now(UTC),
         "features": len(snapshot.graph),
         "graph": snapshot.to_json(),
-        "sources": canonical_json({str(key): text for key, text in code.items()}),
     }
 
-    def record(numbers: Sequence[int]) -> None:
-        commit = numbers[0] if newest is None or is_new else newest["metaxy_commit"]
-        if is_new:
-            stamped = pl.LazyFrame([row | {"metaxy_commit": commit}])
+    def record(numbers: Sequence[int]) -> bool:
+        # Another push may have come between: what counts is what this commit sees.
+        here, code = compared()
+        if here is None:
+            texts = canonical_json({str(key): text for key, text in code.items()})
+            stamped = pl.LazyFrame([row | {"sources": texts, "metaxy_commit": numbers[0]}])
             backend.append(SNAPSHOTS, nw.from_native(stamped))
         if tag is not None:
-            tags.append(backend, project, tag, commit, numbers[0])
+            tags.append(backend, project, tag, numbers[0] if here is None else here, numbers[0])
+        return here is None
 
-    if (is_new or tag is not None) and not dry_run:
-        backend.commit(record)
-    return is_new
+    here, _ = compared()
+    if dry_run or (here is not None and tag is None):
+        return here is None
+    return backend.commit(record)
 
 
 def history(backend: Backend, project: str | None = None) -> list[RecordedSnapshot]:
@@ -191,8 +199,10 @@ def _sources(backend: Backend, row: Mapping[str, Any] | None) -> dict[FeatureKey
 
 def graphs(backend: Backend, project: str | None = None) -> list[Graph]:
     """The recorded graphs themselves, newest first, each version once."""
-    texts = {row["version"]: row["graph"] for row in _rows(backend, project)}
-    return [GraphSnapshot.from_json(text).graph for text in reversed(texts.values())]
+    texts: dict[str, str] = {}
+    for row in reversed(_rows(backend, project)):
+        texts.setdefault(row["version"], row["graph"])
+    return [GraphSnapshot.from_json(text).graph for text in texts.values()]
 
 
 def _rows(backend: Backend, project: str | None) -> list[dict[str, Any]]:

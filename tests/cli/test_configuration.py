@@ -39,6 +39,13 @@ def test_every_setting_is_printed_with_who_said_it_and_no_secret(here, monkeypat
         assert found["stores.dev.settings"][0] == hidden
 
 
+@pytest.mark.parametrize("verb", ["print", "check"])
+@pytest.mark.parametrize("store", ["md:db?motherduck_token=s3cret", "postgresql://u:s3cret@h/db"])
+def test_the_address_of_a_store_is_printed_without_its_secret(here, verb, store, format):
+    ran = here.run("config", verb, "--store", store, "--format", format)
+    assert "s3cret" not in ran.out + ran.err
+
+
 def test_a_right_configuration_is_checked_as_such(here):
     here.configure(SETTINGS.replace(', motherduck_token = "s3cret"', ""))
     ran = here.run("config", "check")

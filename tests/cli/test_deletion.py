@@ -62,6 +62,15 @@ def test_without_yes_nothing_is_changed(here, store, command):
     assert (here.path / "meta.duckdb").read_bytes() == before
 
 
+def test_where_there_is_nothing_to_delete_the_store_is_only_read(here, store, monkeypatch):
+    modes, opened = [], DuckDBMetadataStore.open
+    monkeypatch.setattr(
+        DuckDBMetadataStore, "open", lambda self, mode: modes.append(mode) or opened(self, mode)
+    )
+    ran = here.run("metadata", "delete", "video", "--where", "height > 9")
+    assert (ran.code, ran.out, modes) == (0, "No samples deleted.\n", ["r"])
+
+
 def test_samples_are_deleted_by_condition_and_by_id(here, store):
     ran = here.run("metadata", "delete", "video", "--where", "height > 2", "--yes")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "1 sample deleted.")

@@ -6,6 +6,7 @@ import datetime
 import json
 import logging
 import math
+import traceback
 
 import pytest
 
@@ -61,6 +62,39 @@ def test_no_shape_of_a_secret_is_shown(root, store, caplog):
         said.append(repr(chain))
     assert CANARY not in "\n".join([*said, caplog.text])
     assert "20261121" not in "\n".join([*said, caplog.text])
+
+
+ADDRESSES = [
+    f"md:db?motherduck_token={CANARY}",
+    f"postgresql://u:{CANARY}@h/db",
+    f"duckdb://u:{CANARY}@h/db.duckdb",
+    f"u:{CANARY}@h/db",
+    f"host=/tmp/x password={CANARY}",
+]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_store_given_by_its_address_is_not_repeated(root, address):
+    config = root.load(f"store = '{address}'")
+    said = [repr(config), str(config)]
+    try:
+        made = config.make_store()
+        said += [repr(made), made.display(), str(made.backend.describe())]
+    except ConfigError as error:
+        said += traceback.format_exception(error)
+    assert CANARY not in "\n".join(said)
+
+
+@pytest.mark.parametrize("address", ["postgresql://h/db", "s3://bucket/m.duckdb"])
+def test_an_address_is_no_duckdb_file(root, address):
+    with pytest.raises(ConfigError, match=r"\[stores\.NAME\]") as error:
+        root.load("").make_store(address)
+    assert address not in str(error.value)
+
+
+def test_a_configured_store_may_have_the_name_of_an_address(root):
+    config = root.load('[stores."a://b"]\ntype = "memory"')
+    assert config.make_store("a://b").name == "a://b"
 
 
 def test_whatever_toml_can_say_is_printed_as_json():

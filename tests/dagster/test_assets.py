@@ -545,6 +545,11 @@ class TestOptions:
             "orphaned": (0, 0, 0, 0),
         }
 
+    def test_only_of_nothing_is_refused(self, graph: FeatureGraph, store: MetaxyStore) -> None:
+        run([listing(graph, ABC)], store)
+        with pytest.raises(Exception, match="at least 1 item"):
+            run([crops(graph)], store, options={"only": []})
+
     def test_where(self, graph: FeatureGraph, store: MetaxyStore) -> None:
         run([listing(graph, ABC)], store)
         run([crops(graph)], store, options={"where": "site = 'south'"})

@@ -120,3 +120,15 @@ def test_the_cleanup_job_refuses_too_many(graph: FeatureGraph, shrunk: MetaxySto
 def test_the_cleanup_job_filters(graph: FeatureGraph, shrunk: MetaxyStore) -> None:
     assert cleanup(shrunk, graph, features=["ex/crop"], where="id = 'b'").success
     assert rows(shrunk, "ex/crop") == [("a",), ("c",)]
+
+
+def test_the_cleanup_job_refuses_roots_before_anything(
+    graph: FeatureGraph, shrunk: MetaxyStore
+) -> None:
+    result = cleanup(shrunk, graph, features=["ex/crop", "ex/video"])
+    (failed,) = result.filter_events(lambda event: event.is_step_failure)
+    told = failed.step_failure_data.user_failure_data.description
+    assert "ex/video" in told
+    assert "feature_asset(orphans=)" in told
+    assert "ex/crop" not in told
+    assert len(rows(shrunk, "ex/crop")) == 3

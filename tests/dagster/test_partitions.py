@@ -79,6 +79,26 @@ def test_times_with_a_zone(graph, store):
     assert rows(store, "crop") == [("b",)]
 
 
+HOURLY = dg.HourlyPartitionsDefinition(start_date="2026-01-01-00:00")
+MORNINGS = dg.DailyPartitionsDefinition(start_date="2026-01-01", hour_offset=6)
+
+
+@pytest.mark.parametrize(
+    ("windows", "key"), [(HOURLY, "2026-01-02-05:00"), (MORNINGS, "2026-01-02")]
+)
+def test_a_part_of_a_day_is_not_compared_with_dates(graph, store, windows, key):
+    fill(store, videos(day=days(1, 1, 2, 2, 3, 4)))
+    with pytest.raises(DefinitionError, match=r"'day' is Date.*from 2026-01-02.*no whole days"):
+        run(crop_asset(graph, windows, "day"), store, key)
+
+
+def test_a_day_that_begins_at_one_is_whole(graph, store):
+    fill(store, videos("111", day=[date(2018, 11, number) for number in (3, 4, 5)]))
+    daily = dg.DailyPartitionsDefinition(start_date="2018-11-01", timezone="America/Sao_Paulo")
+    run(crop_asset(graph, daily, "day"), store, "2018-11-04")
+    assert rows(store, "crop") == [("b",)]
+
+
 def test_a_range_in_one_run(graph, store):
     fill(store, videos(day=days(1, 1, 2, 2, 3, 4)))
     tags = {

@@ -19,6 +19,7 @@ from metaxy_core import (
     LanceDBMetadataStore,
     PostgresMetadataStore,
 )
+from metaxy_core.errors import StoreUnavailableError
 from tests.builders import feature, graph, rows
 from tests.properties.rules import LONG
 
@@ -53,6 +54,9 @@ SHAPES = {
     "duckdb config of a setting": lambda at: DuckDBMetadataStore(
         at / "x.db", config={"memory_limit": SECRET}
     ),
+    "duckdb address": lambda _: DuckDBMetadataStore(f"postgresql://ann:{SECRET}@{NOBODY}/lab"),
+    "duckdb address without a slash": lambda _: DuckDBMetadataStore(f"ann:{SECRET}@db/lab"),
+    "duckdb keys": lambda _: DuckDBMetadataStore(f"host=none/x password={SECRET}"),
     "ducklake keys": lambda at: DuckLakeMetadataStore(
         f"postgres:dbname=lake host=127.0.0.1 port=1 user=ann password={SECRET}", data_path=at
     ),
@@ -151,4 +155,13 @@ def test_a_secret_is_found_nowhere(shape, tmp_path, caplog, monkeypatch):
             said += [str(value) for value in vars(error).values()]
     assert (caught is None) == (shape in WORKS)
     said += [caplog.text, *(str(warning.message) for warning in warned)]
+    assert not [text for text in said if SECRET in text]
+
+
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape.startswith("duckdb")])
+def test_a_secret_in_a_missing_file_is_found_nowhere(shape, tmp_path):
+    store = SHAPES[shape](tmp_path).using(FEATURES)
+    with pytest.raises(StoreUnavailableError) as caught, store.open("r"):
+        pass
+    said = [*traceback.format_exception(caught.value), repr(vars(caught.value))]
     assert not [text for text in said if SECRET in text]

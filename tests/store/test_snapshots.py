@@ -10,6 +10,7 @@ from metaxy_core import FeatureGraph, FieldSpec, GraphSnapshot, implements
 from metaxy_core.errors import SystemDataNotFoundError, TagError
 from metaxy_core.hashing import sha256
 from metaxy_core.keys import FeatureKey
+from metaxy_core.system.snapshots import graphs
 from metaxy_core.system.tables import SNAPSHOTS
 from tests.builders import feature
 
@@ -82,6 +83,45 @@ def test_a_tag_is_of_one_graph_until_it_is_moved(make_store):
         other.push("v1", move_tag=True)
         assert [found.tags for found in store.snapshots()] == [(), ("v1",)]
         assert store.load_snapshot("v1").version == other.graph.snapshot_version
+
+
+def interrupted(monkeypatch, store, meanwhile):
+    """Let something else be committed right before the store's next commit."""
+    commit = store.backend.commit
+
+    def later(work, numbers=1):
+        monkeypatch.undo()
+        meanwhile()
+        return commit(work, numbers)
+
+    monkeypatch.setattr(store.backend, "commit", later)
+
+
+def test_two_pushes_at_once_record_a_graph_once(make_store, monkeypatch):
+    store = make_store(declared())
+    with store.open("w"):
+        interrupted(monkeypatch, store, store.push)
+        assert store.push("v1") is False
+        assert [found.tags for found in store.snapshots()] == [("v1",)]
+
+
+def test_of_two_pushes_at_once_one_has_the_tag(make_store, monkeypatch):
+    store = make_store(declared())
+    with store.open("w"):
+        other = store.using(declared(2))
+        interrupted(monkeypatch, store, lambda: store.push("v1"))
+        with pytest.raises(TagError, match="'v1'"):
+            other.push("v1")
+        assert [found.tags for found in store.snapshots()] == [("v1",)]
+
+
+def test_recorded_graphs_are_newest_first_also_one_that_is_back(make_store):
+    store = make_store(declared())
+    with store.open("w"):
+        other = store.using(declared(2))
+        assert [store.push(), other.push(), store.push()] == [True] * 3
+        found = [graph.snapshot_version for graph in graphs(store.backend)]
+        assert found == [one.graph.snapshot_version for one in (store, other)]
 
 
 def test_another_projects_tags_are_not_ours(make_store):
