@@ -20,14 +20,14 @@ test: $(READY)  ## everything CI runs
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(READY)  ## under a minute, without databases; before every commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 -m "not slow" --engines=memory $(addprefix --ignore=,$(DEAR))
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow" --engines=memory $(addprefix --ignore=,$(DEAR))
 
 fuzz: $(READY)  ## the long profile of the property tests
 	METAXY_FUZZ=long $(BIN)/pytest -n 2 tests/properties
