@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from metaxy_core.errors import EdgeError, UnknownFieldError, UnknownParentError
 from metaxy_core.keys import FeatureKey, FieldKey, FieldRef
@@ -36,6 +37,14 @@ class EdgePlan:
     def kind(self) -> LineageKind:
         """The shape of the edge."""
         return self.dep.lineage.kind
+
+    def own(self, column: str) -> str:
+        """The parent's own name of a column that the feature sees, renamed or not."""
+        return self._own_names.get(column, column)
+
+    @cached_property
+    def _own_names(self) -> Mapping[str, str]:
+        return {renamed: name for name, renamed in self.dep.rename.items()}
 
 
 @dataclass(frozen=True)

@@ -253,8 +253,7 @@ class Explaining:
     ) -> list[Reason]:
         """Two rows of one parent's sample: the fields whose data versions differ, and why."""
         parent = self.graph.plan(edge.parent.key)
-        own = {renamed: name for name, renamed in edge.dep.rename.items()}
-        unit = {own.get(name, name): new[name] for name in edge.ids}
+        unit = {edge.own(name): new[name] for name in edge.ids}
         unit = {name: unit[name] for name in parent.unit}
         reasons = []
         for field in fields:
@@ -328,13 +327,12 @@ class Explaining:
         """All rows, of any version, of the parent's samples that belong or belonged to a unit."""
         key = edge.parent.key
         plan = self.graph.plan(key)
-        own = {renamed: name for name, renamed in edge.dep.rename.items()}
         found = fallback.find(self.store, key)
         empty = empty_table(self.store, plan)
         table = complete(plan, found[1]) if found else filled(plan, empty)
         mine = table
         for name in edge.on:
-            mine = mine.filter(nw.col(own.get(name, name)) == unit[name])
+            mine = mine.filter(nw.col(edge.own(name)) == unit[name])
         ids = list(plan.unit)
         members = mine.select(*ids).unique(ids, keep="any")
         rows: pl.DataFrame = table.join(members, on=ids, how="semi").collect("polars").to_native()

@@ -106,9 +106,8 @@ def inputs(edge: EdgePlan, parents: Mapping[FeatureKey, LazyFrame], labels: Lazy
 
 def _of_units(store: BaseStore, edge: EdgePlan, table: LazyFrame, todo: LazyFrame) -> LazyFrame:
     """A parent's stored rows, of the units to do alone."""
-    own = {renamed: name for name, renamed in edge.dep.rename.items()}
     parent = store.graph.plan(edge.parent.key)
-    wanted = todo.select(*edge.on).rename({c: own[c] for c in edge.on if c in own})
+    wanted = todo.select(nw.col(c).alias(edge.own(c)) for c in edge.on)
     wanted = wanted.select(*parent.unit).unique(list(parent.unit), keep="any")
     table = table.join(wanted, on=list(parent.unit), how="semi")
     return stored(parent, table, store.graph.versions[parent.key].feature)

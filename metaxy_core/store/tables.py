@@ -109,8 +109,7 @@ def slim_parents(
     slim = dict(tables)
     for edge in plan.edges:
         if edge.parent.key in tables and not edge.dep.filters:
-            own = {renamed: name for name, renamed in edge.dep.rename.items()}
-            seen = (own.get(column, column) for column in (*edge.on, *edge.ids))
+            seen = (edge.own(column) for column in (*edge.on, *edge.ids))
             versions = map(data_version_of, edge.fields)
             parent = store.graph.plan(edge.parent.key)
             wanted = (*parent.unit, *parent.spec.id_columns, *edge.dep.rename, *seen, *versions)
@@ -147,8 +146,7 @@ def id_types_of_parents(store: BaseStore, plan: FeaturePlan) -> dict[str, nw.dty
         found = fallback.find(store, edge.parent.key)
         parent = store.graph.plan(edge.parent.key)
         schema = id_types_of_parents(store, parent) if found is None else found[1].collect_schema()
-        own = {renamed: name for name, renamed in edge.dep.rename.items()}
-        types |= {c: schema[own.get(c, c)] for c in edge.on if own.get(c, c) in schema}
+        types |= {c: schema[edge.own(c)] for c in edge.on if edge.own(c) in schema}
     return types
 
 

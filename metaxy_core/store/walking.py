@@ -307,9 +307,8 @@ class Walk:
         for edge in graph_plan.edges:
             forecast = self._outlooks[edge.parent.key].forecast
             if forecast is not None:
-                own = {renamed: name for name, renamed in edge.dep.rename.items()}
                 schema = forecast.rows.collect_schema()
-                names = {name: own.get(name, name) for name in edge.on}
+                names = {name: edge.own(name) for name in edge.on}
                 types |= {name: schema[old] for name, old in names.items() if old in schema}
         return types
 

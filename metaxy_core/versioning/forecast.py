@@ -60,11 +60,10 @@ def wanted_of_edge(edge: EdgePlan, below: Collection[str] = ()) -> Wanted:
 
     `below` are columns of the feature that its own children need; they may come from the parent.
     """
-    own = {renamed: name for name, renamed in edge.dep.rename.items()}
     filters = {column for text in edge.dep.filters for column in columns_of(text)}
-    decisive = {own.get(column, column) for column in (*edge.on, *filters)}
+    decisive = {edge.own(column) for column in (*edge.on, *filters)}
     handed = [c for c in below if edge.dep.select is None or c in edge.dep.select]
-    others = {*edge.dep.rename, *(own.get(column, column) for column in handed)}
+    others = {*edge.dep.rename, *(edge.own(column) for column in handed)}
     ids = set(edge.parent.id_columns)
     return Wanted(frozenset(decisive - ids), frozenset(others - decisive - ids))
 

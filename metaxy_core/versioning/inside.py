@@ -66,9 +66,8 @@ def _with_ids_judged(
     units: LazyFrame, plan: FeaturePlan, edge: EdgePlan, predicates: Sequence[Predicate]
 ) -> LazyFrame:
     """Judge the ids that came from a parent, under the names that the parent has for them."""
-    own = {renamed: name for name, renamed in edge.dep.rename.items()}
     names = {
-        column: own.get(column, column) if column in edge.on else f"metaxy_other{position}"
+        column: edge.own(column) if column in edge.on else f"metaxy_other{position}"
         for position, column in enumerate(plan.unit)
     }
     schema = units.collect_schema()
