@@ -11,20 +11,18 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import DefinitionError, FeatureGraph, FeatureKey, Graph, active_graph
-from metaxy_dagster.arguments import IO_MANAGER_KEY, STORE_KEY
-from metaxy_dagster.assets import feature_asset
-from metaxy_dagster.automation import metaxy_automation_sensor, on_increment
-from metaxy_dagster.checks import feature_checks
-from metaxy_dagster.increment import frozen
+from metaxy_dagster.assets.feature_asset import feature_asset
+from metaxy_dagster.assets.observe import observe_features
+from metaxy_dagster.assets.specs import feature_specs
+from metaxy_dagster.automation.declarative import metaxy_automation_sensor, on_increment
+from metaxy_dagster.automation.schedules import build_increment_schedule
+from metaxy_dagster.automation.sensors import increment_sensor
+from metaxy_dagster.checks.definition import feature_checks
 from metaxy_dagster.io_manager import MetaxyIOManager
 from metaxy_dagster.jobs import cleanup_job, compact_job, record_snapshot_job, verify_job
-from metaxy_dagster.observe import observe_features
-from metaxy_dagster.orphans import OrphanPolicy
 from metaxy_dagster.partitions import PartitionBy
-from metaxy_dagster.resource import MetaxyStore
-from metaxy_dagster.schedules import build_increment_schedule
-from metaxy_dagster.sensors import increment_sensor
-from metaxy_dagster.specs import feature_specs
+from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, MetaxyStore, frozen
+from metaxy_dagster.steps.orphans import OrphanPolicy
 from metaxy_dagster.translator import FeatureTranslator, FeatureTranslatorData, Translation
 
 Compute = Callable[..., Any] | dg.AssetsDefinition

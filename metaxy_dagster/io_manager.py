@@ -14,16 +14,17 @@ import polars as pl
 from pydantic import Field, PrivateAttr
 
 from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph
-from metaxy_dagster.chunks import in_polars, is_frame, items
-from metaxy_dagster.increment import LazyFrame, Work, frozen, resolve
-from metaxy_dagster.metadata import FEATURE, PART, PARTITION_BY
-from metaxy_dagster.orphans import POLICIES, check_policy, handle, policy_name
+from metaxy_dagster.frames import LazyFrame, in_polars, is_frame
 from metaxy_dagster.partitions import part_filters, part_of_input, types_of
 from metaxy_dagster.receipt import Outcome, WriteReceipt
-from metaxy_dagster.report import report
-from metaxy_dagster.resource import MetaxyStore
-from metaxy_dagster.samples import SampleFeed
-from metaxy_dagster.spool import Spool
+from metaxy_dagster.reports.event import report
+from metaxy_dagster.reports.metadata import FEATURE, PART, PARTITION_BY
+from metaxy_dagster.resource import MetaxyStore, frozen
+from metaxy_dagster.steps.chunks import items
+from metaxy_dagster.steps.increment import Work, resolve
+from metaxy_dagster.steps.orphans import POLICIES, check_policy, handle, policy_name
+from metaxy_dagster.steps.samples import SampleFeed
+from metaxy_dagster.steps.spool import Spool
 
 INCREMENT_OF = "metaxy/increment_of"
 

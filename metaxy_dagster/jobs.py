@@ -10,12 +10,11 @@ import dagster as dg
 from pydantic import Field
 
 from metaxy_core import FeatureKey
-from metaxy_dagster.arguments import STORE_KEY
-from metaxy_dagster.increment import Increment, Work, resolve
-from metaxy_dagster.metadata import preview, table
-from metaxy_dagster.options import RunOptions
-from metaxy_dagster.orphans import OrphanPolicy, handle
-from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.reports.metadata import preview, table
+from metaxy_dagster.resource import STORE_KEY, MetaxyStore
+from metaxy_dagster.steps.increment import Increment, Work, resolve
+from metaxy_dagster.steps.options import RunOptions
+from metaxy_dagster.steps.orphans import OrphanPolicy, handle
 from metaxy_dagster.translator import Translation
 
 _PREVIEW_ROWS = 10

@@ -24,6 +24,11 @@ from metaxy_core import (
 if TYPE_CHECKING:
     from dagster_duckdb import DuckDBResource
 
+STORE_KEY = "metaxy"
+"""The resource key of the store, unless said otherwise."""
+IO_MANAGER_KEY = "metaxy_io"
+"""The resource key of the IO manager, unless said otherwise."""
+
 _IN_MEMORY: dict[str, InMemoryMetadataStore] = {}
 
 
@@ -208,3 +213,8 @@ class MetaxyStore(dg.ConfigurableResource[Any]):
         kept = _IN_MEMORY[self.path]
         # A copy: its run id and graph are this caller's.
         return kept.using(kept.graph)
+
+
+def frozen(graph: Graph | FeatureGraph) -> Graph:
+    """The features as they stand."""
+    return graph.freeze() if isinstance(graph, FeatureGraph) else graph

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from metaxy_core import FeatureKey, FeatureSpec, Graph
-from metaxy_dagster.metadata import definition_metadata, safe_markdown
 from metaxy_dagster.partitions import Part
+from metaxy_dagster.reports.metadata import definition_metadata, safe_markdown
 
 _NOT_IN_A_GROUP = re.compile(r"[^A-Za-z0-9_]")
 

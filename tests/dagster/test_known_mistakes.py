@@ -19,7 +19,7 @@ from metaxy_dagster import (
     feature_asset,
     union_asset,
 )
-from metaxy_dagster.metadata import safe_markdown
+from metaxy_dagster.reports.metadata import safe_markdown
 from tests.dagster import pipeline
 from tests.dagster.conftest import (
     data_version,

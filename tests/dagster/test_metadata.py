@@ -8,7 +8,7 @@ import pytest
 
 from metaxy_core import FeatureDep, FeatureGraph, FeatureKey, FeatureSpec
 from metaxy_dagster import MetaxyStore, feature_asset
-from metaxy_dagster.metadata import (
+from metaxy_dagster.reports.metadata import (
     cell,
     column_lineage,
     column_schema,

@@ -10,17 +10,18 @@ from typing import Any, Literal
 import dagster as dg
 
 from metaxy_core import FeatureGraph, FeatureKey, FeaturePlan, Graph, RetryPolicy
-from metaxy_dagster.attempt import Attempt
-from metaxy_dagster.chunks import in_polars, is_frame, items
-from metaxy_dagster.increment import Increment, Work, frozen, resolve
-from metaxy_dagster.metadata import event_tags, increment_table
-from metaxy_dagster.options import RunOptions, options_of
-from metaxy_dagster.orphans import OrphanPolicy
-from metaxy_dagster.parameters import Parameters
+from metaxy_dagster.frames import in_polars, is_frame
 from metaxy_dagster.partitions import Part, PartitionBy, part_of_run
 from metaxy_dagster.receipt import Outcome, WriteReceipt
-from metaxy_dagster.resource import MetaxyStore
-from metaxy_dagster.samples import SampleFeed, check_part
+from metaxy_dagster.reports.metadata import event_tags, increment_table
+from metaxy_dagster.resource import MetaxyStore, frozen
+from metaxy_dagster.steps.attempt import Attempt
+from metaxy_dagster.steps.chunks import items
+from metaxy_dagster.steps.increment import Increment, Work, resolve
+from metaxy_dagster.steps.options import RunOptions, options_of
+from metaxy_dagster.steps.orphans import OrphanPolicy
+from metaxy_dagster.steps.parameters import Parameters
+from metaxy_dagster.steps.samples import SampleFeed, check_part
 
 Guard = Callable[[dg.AssetExecutionContext, FeaturePlan], None]
 """Called before anything is computed; raises, best `dg.Failure(allow_retries=False)`, to refuse."""

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureGraph, Graph
-from metaxy_dagster.conditions import IncrementPending
+from metaxy_dagster.automation.conditions import IncrementPending
 from metaxy_dagster.resource import MetaxyStore
 
 

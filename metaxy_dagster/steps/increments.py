@@ -9,7 +9,8 @@ import narwhals as nw
 import polars as pl
 
 from metaxy_core import FeatureKey
-from metaxy_dagster.increment import Increment, length
+from metaxy_dagster.frames import length
+from metaxy_dagster.steps.increment import Increment
 
 
 class Increments(Mapping[Any, Increment]):

@@ -20,8 +20,7 @@ from metaxy_core import (
     SystemDataNotFoundError,
     active_graph,
 )
-from metaxy_dagster.arguments import STORE_KEY
-from metaxy_dagster.baseline import (
+from metaxy_dagster.checks.baseline import (
     SHOWN,
     Baseline,
     from_file,
@@ -31,11 +30,10 @@ from metaxy_dagster.baseline import (
     recorded,
     start_of,
 )
-from metaxy_dagster.comparison import compare
-from metaxy_dagster.increment import frozen
-from metaxy_dagster.metadata import FEATURE
-from metaxy_dagster.resource import MetaxyStore
-from metaxy_dagster.run import Guard
+from metaxy_dagster.checks.comparison import compare
+from metaxy_dagster.reports.metadata import FEATURE
+from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
+from metaxy_dagster.steps.run import Guard
 
 GuardLevel = Literal["breaking", "any"]
 """`"breaking"` refuses breaking changes, `"any"` also those that only make samples stale."""

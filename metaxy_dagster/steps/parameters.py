@@ -13,9 +13,9 @@ import narwhals as nw
 
 import metaxy_core
 from metaxy_core import DefinitionError, FeatureKey
-from metaxy_dagster.increment import Increment
-from metaxy_dagster.options import with_options
 from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.steps.increment import Increment
+from metaxy_dagster.steps.options import with_options
 
 _CONTEXTS = ("context", "_context", "context_", "_")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

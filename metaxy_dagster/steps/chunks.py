@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
-import narwhals as nw
 import polars as pl
 
 from metaxy_core import PROVENANCE_BY_FIELD, FeaturePlan, MetadataSchemaError
+from metaxy_dagster.frames import is_frame
 
 _KNOWN = "metaxy_known"
 
@@ -37,18 +37,6 @@ def items(feature: object, result: Any) -> Iterator[Any]:
 def is_event(value: Any) -> bool:
     """Whether it is something to hand on to Dagster."""
     return isinstance(value, dg.AssetObservation | dg.AssetCheckResult)
-
-
-def is_frame(value: Any) -> bool:
-    """Whether Narwhals wraps it: Polars, pandas, PyArrow, Ibis, DuckDB and others."""
-    return isinstance(nw.from_native(value, pass_through=True), nw.DataFrame | nw.LazyFrame)
-
-
-def in_polars(frame: Any) -> pl.DataFrame:
-    """Any frame, computed, as a Polars one."""
-    wrapped = nw.from_native(frame)
-    native: pl.DataFrame = wrapped.lazy().collect("polars").to_native()
-    return native
 
 
 def with_provenance(

@@ -23,12 +23,11 @@ from metaxy_core import (
     StoreUnavailableError,
     WorkPlan,
 )
-from metaxy_dagster.options import RunOptions, Status
+from metaxy_dagster.frames import LazyFrame, length
 from metaxy_dagster.partitions import Keys, Part, part_filters, types_of
-from metaxy_dagster.resource import MetaxyStore
-from metaxy_dagster.spool import Spool
-
-LazyFrame = nw.LazyFrame[Any]
+from metaxy_dagster.resource import MetaxyStore, frozen
+from metaxy_dagster.steps.options import RunOptions, Status
+from metaxy_dagster.steps.spool import Spool
 
 
 @dataclass(frozen=True)
@@ -236,16 +235,6 @@ def _types(opened: MetadataStore, work: Work) -> Mapping[str, nw.dtypes.DType]:
         return {}
     samples = {} if work.samples is None else nw.from_native(work.samples).schema
     return types_of(opened, work.plan) | dict(samples)
-
-
-def frozen(graph: Graph | FeatureGraph) -> Graph:
-    """The features as they stand."""
-    return graph.freeze() if isinstance(graph, FeatureGraph) else graph
-
-
-def length(frame: LazyFrame) -> int:
-    """How many rows a frame has."""
-    return int(frame.select(nw.len().alias("n")).collect("polars")["n"][0])
 
 
 def _reading(stack: ExitStack, store: MetadataStore, *, create: bool) -> MetadataStore:

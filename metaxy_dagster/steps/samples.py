@@ -13,13 +13,13 @@ import narwhals as nw
 import polars as pl
 
 from metaxy_core import PROVENANCE_BY_FIELD, STALE_FIELDS, MetadataSchemaError
-from metaxy_dagster.chunks import in_polars
-from metaxy_dagster.increment import Increment, Work, resolve
-from metaxy_dagster.orphans import OrphanPolicy, handle, policy_name
+from metaxy_dagster.frames import in_polars
 from metaxy_dagster.partitions import part_filters, shown
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.resource import MetaxyStore
-from metaxy_dagster.spool import Spool, SpoolLog
+from metaxy_dagster.steps.increment import Increment, Work, resolve
+from metaxy_dagster.steps.orphans import OrphanPolicy, handle, policy_name
+from metaxy_dagster.steps.spool import Spool, SpoolLog
 
 
 @dataclass

@@ -9,11 +9,9 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureGraph, FeatureKey, Graph, StoreUnavailableError, active_graph
-from metaxy_dagster.arguments import STORE_KEY
-from metaxy_dagster.increment import frozen
-from metaxy_dagster.pending import Pending, impatient, is_locked, look, position
-from metaxy_dagster.resource import MetaxyStore
-from metaxy_dagster.targets import Target, targets_of
+from metaxy_dagster.automation.pending import Pending, impatient, is_locked, look, position
+from metaxy_dagster.automation.targets import Target, targets_of
+from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
 _UNDER_WAY = (

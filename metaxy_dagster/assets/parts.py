@@ -8,11 +8,11 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureGraph, Graph, active_graph
-from metaxy_dagster.arguments import IO_MANAGER_KEY, STORE_KEY, merged_arguments, step_function
-from metaxy_dagster.increment import frozen
-from metaxy_dagster.parameters import read_parameters, signature
+from metaxy_dagster.assets.arguments import merged_arguments, step_function
 from metaxy_dagster.receipt import WriteReceipt
-from metaxy_dagster.run import Recipe, Step, materialization
+from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, frozen
+from metaxy_dagster.steps.parameters import read_parameters, signature
+from metaxy_dagster.steps.run import Recipe, Step, materialization
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
 

@@ -8,12 +8,10 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureGraph, Graph, StoreUnavailableError, active_graph
-from metaxy_dagster.arguments import STORE_KEY
-from metaxy_dagster.increment import frozen
-from metaxy_dagster.pending import Pending, impatient, is_locked, look
-from metaxy_dagster.resource import MetaxyStore
-from metaxy_dagster.sensors import preview_tags
-from metaxy_dagster.targets import Target, target_of, targets_of
+from metaxy_dagster.automation.pending import Pending, impatient, is_locked, look
+from metaxy_dagster.automation.sensors import preview_tags
+from metaxy_dagster.automation.targets import Target, target_of, targets_of
+from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
 

@@ -10,10 +10,9 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureGraph, Graph, StoreUnavailableError, active_graph
-from metaxy_dagster.increment import frozen
-from metaxy_dagster.pending import impatient, is_locked, look, position
-from metaxy_dagster.resource import MetaxyStore
-from metaxy_dagster.targets import target_of
+from metaxy_dagster.automation.pending import impatient, is_locked, look, position
+from metaxy_dagster.automation.targets import target_of
+from metaxy_dagster.resource import MetaxyStore, frozen
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,9 @@ from metaxy_core import (
     FeaturePlan,
     MetadataStore,
 )
-from metaxy_dagster.baseline import SHOWN
-from metaxy_dagster.increment import length
-from metaxy_dagster.metadata import cell, table
+from metaxy_dagster.checks.baseline import SHOWN
+from metaxy_dagster.frames import length
+from metaxy_dagster.reports.metadata import cell, table
 
 _SHOWN_IDS = 10
 _WRITTEN = ("metaxy_created_at", "metaxy_updated_at", MATERIALIZATION_ID)

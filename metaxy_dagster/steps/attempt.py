@@ -17,12 +17,13 @@ from metaxy_core import (
     MetadataStore,
     RetryPolicy,
 )
-from metaxy_dagster.chunks import in_polars, with_provenance
-from metaxy_dagster.increment import Increment, Work, length
-from metaxy_dagster.orphans import OrphanPolicy, handle, policy_name
+from metaxy_dagster.frames import in_polars, length
 from metaxy_dagster.receipt import Outcome, WriteReceipt
-from metaxy_dagster.samples import check_part
-from metaxy_dagster.spool import SpoolLog
+from metaxy_dagster.steps.chunks import with_provenance
+from metaxy_dagster.steps.increment import Increment, Work
+from metaxy_dagster.steps.orphans import OrphanPolicy, handle, policy_name
+from metaxy_dagster.steps.samples import check_part
+from metaxy_dagster.steps.spool import SpoolLog
 
 _TYPES = {"str": pl.String, "int": pl.Int64, "bool": pl.Boolean}
 

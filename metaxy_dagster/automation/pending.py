@@ -15,9 +15,9 @@ from metaxy_core import (
     MetadataStore,
     StoreUnavailableError,
 )
+from metaxy_dagster.automation.targets import Target
 from metaxy_dagster.partitions import Part, part_filters
 from metaxy_dagster.resource import MetaxyStore
-from metaxy_dagster.targets import Target
 
 _DATA_VERSION = "dagster/data_version"
 ROOTS = "The samples of a root are known only when it runs."

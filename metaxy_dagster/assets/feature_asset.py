@@ -16,21 +16,15 @@ from metaxy_core import (
     active_graph,
     implements,
 )
-from metaxy_dagster.arguments import (
-    IO_MANAGER_KEY,
-    STORE_KEY,
-    merged_arguments,
-    step_function,
-    value_inputs,
-)
-from metaxy_dagster.guard import GuardLevel, guard_of
-from metaxy_dagster.increment import frozen
-from metaxy_dagster.metadata import PARTITION_BY
-from metaxy_dagster.orphans import OrphanPolicy, check_policy
-from metaxy_dagster.parameters import Parameters, read_parameters, signature
+from metaxy_dagster.assets.arguments import merged_arguments, step_function, value_inputs
+from metaxy_dagster.assets.references import with_references
+from metaxy_dagster.checks.guard import GuardLevel, guard_of
 from metaxy_dagster.partitions import Part, PartitionBy, check_partition_by
-from metaxy_dagster.references import with_references
-from metaxy_dagster.run import Guard, OnEmpty, Recipe, run_feature
+from metaxy_dagster.reports.metadata import PARTITION_BY
+from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, frozen
+from metaxy_dagster.steps.orphans import OrphanPolicy, check_policy
+from metaxy_dagster.steps.parameters import Parameters, read_parameters, signature
+from metaxy_dagster.steps.run import Guard, OnEmpty, Recipe, run_feature
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureKey, Graph
-from metaxy_dagster.metadata import FEATURE, PART
 from metaxy_dagster.partitions import Part
+from metaxy_dagster.reports.metadata import FEATURE, PART
 from metaxy_dagster.translator import Translation
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from metaxy_core import MetadataStore
-from metaxy_dagster.increment import LazyFrame, Work, asked, length
+from metaxy_dagster.frames import LazyFrame, length
+from metaxy_dagster.steps.increment import Work, asked
 
 OrphanPolicy = Literal["report", "soft_delete", "hard_delete"] | Callable[[LazyFrame], Any]
 """`"report"` counts them, the others delete them (see `MetadataStore.delete`); a callable gets

@@ -10,13 +10,8 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureKey
-from metaxy_dagster.parameters import Parameters, is_resource
-from metaxy_dagster.run import Step
-
-STORE_KEY = "metaxy"
-"""The resource key of the store, unless said otherwise."""
-IO_MANAGER_KEY = "metaxy_io"
-"""The resource key of the IO manager, unless said otherwise."""
+from metaxy_dagster.steps.parameters import Parameters, is_resource
+from metaxy_dagster.steps.run import Step
 
 
 def step_function(

@@ -16,16 +16,18 @@ from metaxy_core import (
     active_graph,
     implements,
 )
-from metaxy_dagster.arguments import IO_MANAGER_KEY, STORE_KEY, step_function, value_inputs
-from metaxy_dagster.attempt import Attempt
-from metaxy_dagster.chunks import in_polars, is_event
-from metaxy_dagster.guard import GuardLevel, guard_of
-from metaxy_dagster.increment import Increment, frozen, resolve
-from metaxy_dagster.increments import Increments
-from metaxy_dagster.orphans import OrphanPolicy, check_policy
-from metaxy_dagster.parameters import read_parameters, signature
-from metaxy_dagster.references import with_references
-from metaxy_dagster.run import (
+from metaxy_dagster.assets.arguments import step_function, value_inputs
+from metaxy_dagster.assets.references import with_references
+from metaxy_dagster.checks.guard import GuardLevel, guard_of
+from metaxy_dagster.frames import in_polars
+from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, frozen
+from metaxy_dagster.steps.attempt import Attempt
+from metaxy_dagster.steps.chunks import is_event
+from metaxy_dagster.steps.increment import Increment, resolve
+from metaxy_dagster.steps.increments import Increments
+from metaxy_dagster.steps.orphans import OrphanPolicy, check_policy
+from metaxy_dagster.steps.parameters import read_parameters, signature
+from metaxy_dagster.steps.run import (
     Guard,
     Recipe,
     Step,
@@ -36,7 +38,7 @@ from metaxy_dagster.run import (
     record_snapshot,
     work_of,
 )
-from metaxy_dagster.samples import SampleFeed
+from metaxy_dagster.steps.samples import SampleFeed
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
 

@@ -9,17 +9,17 @@ import dagster as dg
 import narwhals as nw
 
 from metaxy_core import MATERIALIZATION_ID, FeaturePlan, MetadataStore
-from metaxy_dagster.increment import frozen, length
-from metaxy_dagster.metadata import (
+from metaxy_dagster.frames import length
+from metaxy_dagster.partitions import part_filters, shown, types_of
+from metaxy_dagster.receipt import WriteReceipt
+from metaxy_dagster.reports.metadata import (
     column_lineage,
     column_schema,
     failure_table,
     increment_table,
     preview,
 )
-from metaxy_dagster.partitions import part_filters, shown, types_of
-from metaxy_dagster.receipt import WriteReceipt
-from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.resource import MetaxyStore, frozen
 
 
 @dataclass(frozen=True)

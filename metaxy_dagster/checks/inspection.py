@@ -20,7 +20,8 @@ from metaxy_core import (
     Severity,
     StoreUnavailableError,
 )
-from metaxy_dagster.baseline import (
+from metaxy_dagster.automation.pending import ROOTS, Pending, count
+from metaxy_dagster.checks.baseline import (
     Baseline,
     from_file,
     is_file,
@@ -29,9 +30,8 @@ from metaxy_dagster.baseline import (
     recorded,
     start_of,
 )
-from metaxy_dagster.comparison import compare
-from metaxy_dagster.integrity import FACTS
-from metaxy_dagster.pending import ROOTS, Pending, count
+from metaxy_dagster.checks.comparison import compare
+from metaxy_dagster.checks.integrity import FACTS
 from metaxy_dagster.resource import MetaxyStore
 
 _WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR

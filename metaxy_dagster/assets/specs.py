@@ -8,8 +8,7 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureGraph, Graph, active_graph
-from metaxy_dagster.arguments import IO_MANAGER_KEY
-from metaxy_dagster.increment import frozen
+from metaxy_dagster.resource import IO_MANAGER_KEY, frozen
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
 

@@ -10,10 +10,9 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph
-from metaxy_dagster.arguments import IO_MANAGER_KEY, STORE_KEY
-from metaxy_dagster.increment import frozen
 from metaxy_dagster.receipt import WriteReceipt
-from metaxy_dagster.report import report
+from metaxy_dagster.reports.event import report
+from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, frozen
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
 

@@ -10,10 +10,8 @@ from typing import Any, Literal
 import dagster as dg
 
 from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph
-from metaxy_dagster.arguments import STORE_KEY
-from metaxy_dagster.increment import frozen
-from metaxy_dagster.inspection import Inspection
-from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.checks.inspection import Inspection
+from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
 CheckName = Literal[

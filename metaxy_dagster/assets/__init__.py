@@ -1,0 +1,1 @@
+"""Features as asset definitions: the decorators, plain specs, observations."""

@@ -1,0 +1,1 @@
+"""Runs by themselves: conditions, sensors and schedules that ask for pending samples."""

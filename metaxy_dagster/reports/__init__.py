@@ -1,0 +1,1 @@
+"""What Dagster is told of a feature: metadata of definitions and of events."""

@@ -1,0 +1,1 @@
+"""What happens in a run: the increment, the user's function chunk by chunk, the rows stored."""
