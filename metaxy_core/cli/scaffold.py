@@ -18,6 +18,7 @@ _TOML = """\
 # What is here may also come from the environment: METAXY_STORE=prod, METAXY_STORES__DEV__PATH=…
 project = "{name}"
 entrypoints = ["{package}.features"]
+functions = ["{package}.definitions"]  # whose code `metaxy graph check` compares
 store = "dev"
 
 [stores.dev]
@@ -114,7 +115,8 @@ _README = """\
     metaxy list features                    # what there is
     metaxy push                             # record the graph as it stands
     metaxy status                           # what there is to do
-    metaxy graph diff                       # what a change of code makes run again
+    metaxy graph diff                       # what a change of features makes run again
+    metaxy graph check                      # what changed without a new code version
 
 - `metaxy.toml`: where the metadata is kept.
 - `{package}/features.py`: what the pipeline makes, and what from.
