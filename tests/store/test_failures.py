@@ -102,6 +102,18 @@ def test_success_ends_it(make_store):
         assert store.resolve_update("b").failed == 0
 
 
+def test_success_with_other_inputs_ends_it_too(make_store):
+    with make_store(CHAIN) as store:
+        settle(store, "a", samples=samples(x="1", y="1"))
+        for _ in range(3):
+            fail(store, ["x", "y"], AT_ONCE)
+        settle(store, "a", samples=samples(x="2"))
+        settle(store, "b")
+        assert store.failures("b")["id"].to_list() == ["y"]
+        settle(store, "a", samples=samples(x="1"))
+        assert said(store.resolve_update("b")) == NOTHING | {"stale": ["x"]}
+
+
 def test_retry_offers_again_from_the_first_attempt(make_store):
     with make_store(CHAIN) as store:
         settle(store, "a", samples=samples(x="1", y="1"))
