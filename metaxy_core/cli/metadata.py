@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from metaxy_core.cli.output import Format, gives, progress, show, show_records, show_rows
+from metaxy_core.cli.output import Format, gives, progress, show, show_records, show_rows, tell
 from metaxy_core.cli.project import Project, counting
 from metaxy_core.errors import ConfigError
 from metaxy_core.render.text import visible
@@ -85,6 +85,8 @@ def copy(
 ) -> int:
     """Copy rows from another store; what is here already is not copied again.
 
+    The recorded graphs come, too, where this store has recorded none.
+
     Example: metaxy metadata copy prod example/video --store dev --dry-run
 
     Exit codes: 0 copied, or nothing to copy; 1 a mistake.
@@ -111,6 +113,9 @@ def copy(
                 history=history,
                 dry_run=dry_run,
             )
+        graphs = store.copy_snapshots(other, dry_run=dry_run)
+    if graphs:
+        tell(f"Recorded graphs {'to copy' if dry_run else 'copied'}: {graphs}.")
     show_counts(copied, format, "to copy" if dry_run else "copied")
     return 0
 

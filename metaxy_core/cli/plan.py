@@ -115,7 +115,8 @@ def explain(
         show(json.dumps(rows, indent=2))
         return 0
     said = planned.unknown or planned.inexact
-    show("\n".join([*_causes(planned), *([said] if said else [])]) or f"{feature} is up to date")
+    lines = [*_causes(planned), *([said] if said else [])] or [f"{feature} has nothing to do."]
+    show("\n".join([*lines, *_failed(planned)]))
     return 0
 
 
@@ -141,13 +142,23 @@ def _show(plan: WorkPlan) -> None:
         told = [*_causes(one), *filter(None, [one.unknown, one.inexact])]
         if told:
             lines += ["", one.feature, *(f"  {line}" for line in told)]
-    total = [f"{plan.planned:,} samples planned" if plan.planned else ""]
+    samples = "sample" if plan.planned == 1 else "samples"
+    total = [f"{plan.planned:,} {samples} planned" if plan.planned else ""]
     total += [_time(plan.seconds), _money(plan.money)]
+    failed = _failed(*plan)
     if plan.is_in_sync:
-        lines += ["", "Everything is up to date."]
+        lines += ["", "There is nothing to run." if failed else "Everything is up to date."]
     else:
         lines += ["", ", ".join(filter(None, total)) or "Nothing can be planned yet."]
-    show("\n".join(lines))
+    show("\n".join([*lines, *failed]))
+
+
+def _failed(*planned: PlannedFeature) -> list[str]:
+    """A line on samples that failed and are left out, if there are any."""
+    counts = [one.then or one.now for one in planned]
+    failed = sum(count.failed for count in counts if count is not None)
+    left = f"Failed, and left out: {failed:,}; `metaxy failures list` tells why."
+    return [left] if failed else []
 
 
 def _causes(one: PlannedFeature) -> list[str]:

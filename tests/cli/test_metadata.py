@@ -63,6 +63,7 @@ def test_copy_brings_rows_once(project):
     stored(project, "prod.duckdb")
     ran = project.run("metadata", "copy", "prod.duckdb", "--format", "json")
     assert json.loads(ran.out) == [{"feature": "video", "rows": 2}, {"feature": "crop", "rows": 2}]
+    assert ran.err == "Recorded graphs copied: 1.\n"
     assert project.run("metadata", "copy", "prod.duckdb").out == "No rows copied.\n"
     ran = project.run("metadata", "copy", "prod.duckdb", "nothing")
     assert ran.code == 1
