@@ -103,7 +103,6 @@ class MetaxyConfig(BaseModel):
 
     _files: tuple[Path, ...] = PrivateAttr(default=())
     _merged: Merged = PrivateAttr(default_factory=Merged)
-    _raw: frozenset[str] = PrivateAttr(default=frozenset())
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """What is shown: of a store that has no name, what of its path may be."""
@@ -131,6 +130,7 @@ class MetaxyConfig(BaseModel):
         Raises:
             ConfigError: the file is missing, not TOML or too large; a key is unknown or has a
                 wrong value; a variable is not set. The message names the file and the key.
+                Variables in a store's settings are asked for when that store is made.
         """
         from metaxy_core.config.loading import load
 
