@@ -13,6 +13,8 @@ from cyclopts.validators import Number
 from metaxy_core.cli.output import Format, gives, progress, show, show_records, show_rows, tell
 from metaxy_core.cli.project import Project, counting
 from metaxy_core.errors import ConfigError
+from metaxy_core.graph import Graph
+from metaxy_core.keys import FeatureKey
 from metaxy_core.render.text import visible
 
 _HERE = Project()
@@ -206,12 +208,23 @@ def rebase(
     store = project.metadata_store(project.graph())
     with store.open("r" if dry_run else "w"):
         before = store.load_snapshot(snapshot)
+        same = [f for f in features if _version(before.graph, f) == _version(store.graph, f)]
         carried = {
             feature: store.rebase(feature, from_snapshot=before, dry_run=dry_run)
             for feature in progress(features, "rebasing")
         }
+    if same:
+        tell(
+            f"{', '.join(same)}: as the graph {before.version[:8]} has it, so there is nothing to "
+            "carry. Name an earlier one with --snapshot; `metaxy graph history` lists them."
+        )
     show_counts(carried, format, "to carry" if dry_run else "carried", "units")
     return 0
+
+
+def _version(graph: Graph, feature: str) -> str | None:
+    known = graph.versions.get(FeatureKey.of(feature))
+    return None if known is None else known.feature
 
 
 def show_counts(counts: Mapping[str, int], format: Format, verb: str, unit: str = "rows") -> None:

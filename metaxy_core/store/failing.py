@@ -62,7 +62,7 @@ def standing(store: BaseStore, plan: FeaturePlan, filters: Sequence[Predicate] =
     """The failures that say something still: not tried again by hand, not done since."""
     found = failures.latest(store.backend, plan).filter(pl.col(ATTEMPT) > 0)
     frame = nw.from_native(_without_done(store, plan, found).lazy()).drop(MADE_FROM, COMMIT)
-    return apply(frame, filters).collect()
+    return apply(frame, filters, frame.collect_schema().names()).collect()
 
 
 def held_back(store: BaseStore, plan: FeaturePlan) -> LazyFrame | None:

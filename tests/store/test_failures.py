@@ -8,7 +8,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from metaxy_core.errors import MetadataSchemaError
+from metaxy_core.errors import FilterError, MetadataSchemaError
 from metaxy_core.system.failures import RetryPolicy
 from tests.builders import NOTHING, edge, expansion, feature, graph, rows, said, settle
 
@@ -223,3 +223,14 @@ def test_a_dropped_feature_has_no_failures(make_store):
         fail(store, ["x"])
         store.drop("b")
         assert said(store.resolve_update("b"))["new"] == ["x"]
+
+
+def test_a_filter_that_fits_no_column_is_told_all_of_them(make_store):
+    with make_store(CHAIN) as store:
+        settle(store, "a", samples=samples(x="1"))
+        fail(store, ["x"])
+        with pytest.raises(FilterError, match=r"Columns: id, metaxy_error, metaxy_message, "):
+            store.failures("b", "nme = 'x'")
+        with pytest.raises(FilterError) as error:
+            store.failures("b", "metaxy_attempt = 'x'")
+        assert "\n" not in str(error.value)
