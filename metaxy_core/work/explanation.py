@@ -108,7 +108,8 @@ class Explanation(BaseModel):
         ids = ", ".join(f"{name}={value}" for name, value in self.sample.items())
         stored = f"; stored {_time(self.stored_at)}" if self.stored_at else ""
         by = f" by run {self.run}" if self.run else ""
-        yield 0, f"{self.feature} ({ids}) is {self.status}{stored}{by}"
+        status = "neither stored nor expected" if self.status == "unknown" else self.status
+        yield 0, f"{self.feature} ({ids}) is {status}{stored}{by}"
         if self.failure is not None:
             yield 1, str(self.failure)
         for field, reasons in self.fields.items():
