@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from metaxy_core.cli.output import Format, gives, show, show_rows, tell
+from metaxy_core.cli.output import Format, gives, progress, show, show_rows, tell
 from metaxy_core.cli.project import Project
 from metaxy_core.errors import ConfigError
 from metaxy_core.render.text import one_line, visible
@@ -63,9 +64,18 @@ def plan(
     """
     graph = project.graph()
     chosen = [graph[key].key for key in features] or None
-    with project.metadata_store(graph).open("r") as store:
+    above = {up for key in chosen or () for up in (key, *graph.upstream(key))}
+    walked = [key for key in graph if chosen is None or key in above]
+    with (
+        project.metadata_store(graph).open("r") as store,
+        closing(progress(walked, "planning")) as bar,
+    ):
         found = store.plan(
-            chosen, max_samples=max_samples, max_cost=max_cost, with_units=out is not None
+            chosen,
+            max_samples=max_samples,
+            max_cost=max_cost,
+            with_units=out is not None,
+            on_feature=lambda _: next(bar, None),
         )
     if out is not None:
         try:

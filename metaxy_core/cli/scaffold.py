@@ -111,7 +111,7 @@ defs = dg.Definitions(
 _README = """\
 # {name}
 
-    dagster dev -m {package}.definitions    # the pipeline, in the browser
+    metaxy ui                               # the pipeline in the browser, by Dagster
     metaxy list features                    # what there is
     metaxy push                             # record the graph as it stands
     metaxy status                           # what there is to do
@@ -175,7 +175,7 @@ def init(
     show_records(("path", "action"), written, format, "")
     if format == "plain" and not dry_run:
         where = "" if directory == Path() else f"cd {shlex.quote(str(directory))} && "
-        show(f"Next: {where}dagster dev -m {_package(called)}.definitions")
+        show(f"Next: {where}metaxy ui")
     return 0
 
 
