@@ -15,6 +15,9 @@ from metaxy_core.cli.output import tell
 from metaxy_core.cli.project import Project
 from metaxy_core.errors import ConfigError
 
+_QUIET = "ignore:Function `dev_command` is superseded"
+"""`dg dev` wants a project of its own shape; `dagster dev` takes any module."""
+
 
 def ui(
     module: str | None = None,
@@ -52,7 +55,9 @@ def ui(
         )
     home = Path(os.environ.get("DAGSTER_HOME") or settings.root / ".dagster_home").absolute()
     home.mkdir(parents=True, exist_ok=True)
+    (home / "dagster.yaml").touch()  # Dagster warns where there is none
     tell(f"Dagster on {chosen}, runs in {home}")
-    command = [sys.executable, "-m", "dagster", "dev", "-m", chosen, "-h", host, "-p", str(port)]
+    command = [sys.executable, "-W", _QUIET, "-m", "dagster", "dev", "-m", chosen]
+    command += ["-h", host, "-p", str(port)]
     os.chdir(settings.root)
     os.execve(sys.executable, command, {**os.environ, "DAGSTER_HOME": str(home)})  # noqa: S606
