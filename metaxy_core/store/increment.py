@@ -14,6 +14,7 @@ from metaxy_core.columns import STATUS
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import Engine
 from metaxy_core.store.presenting import Presented
+from metaxy_core.system.marks import Mark
 
 
 class LazyIncrement(IncrementSpellings):
@@ -31,8 +32,10 @@ class LazyIncrement(IncrementSpellings):
         inputs: Callable[[Any], LazyFrame],
         presented: Presented,
         engine: Engine,
+        settle: Callable[[], Mark | None] = lambda: None,
     ) -> None:
         self.labels, self._presented, self._engine = labels, presented, engine
+        self._settle = settle
         self._make_todo, self._make_orphaned, self._inputs = todo, orphaned, inputs
 
     @property
@@ -70,6 +73,14 @@ class LazyIncrement(IncrementSpellings):
     def _labelled(self) -> Mapping[str, int]:
         found = self.labels.group_by(STATUS).agg(nw.len().alias("n")).collect("polars")
         return dict(zip(found[STATUS].to_list(), found["n"].to_list(), strict=True))
+
+    @cached_property
+    def mark(self) -> Mark | None:
+        """What `MetadataStore.settle` remembers, so that the next comparison costs what changed.
+
+        None where there is nothing worth it.
+        """
+        return self._settle()
 
     @property
     def failed(self) -> int:
@@ -112,6 +123,7 @@ class LazyIncrement(IncrementSpellings):
             self.counts,
             self.failed,
             self._inputs,
+            self.mark,
         )
         for held in (todo, orphaned):
             self._engine.release(held)
@@ -125,6 +137,7 @@ class Increment(IncrementSpellings):
     Attributes:
         counts: units per status: new, stale, orphaned, waiting.
         failed: units that failed and are not offered now.
+        mark: see `LazyIncrement.mark`.
     """
 
     new: DataFrame
@@ -133,6 +146,7 @@ class Increment(IncrementSpellings):
     counts: Mapping[str, int]
     failed: int
     _inputs: Callable[[Any], LazyFrame]
+    mark: Mark | None = None
 
     @property
     def waiting(self) -> int:

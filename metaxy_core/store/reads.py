@@ -50,6 +50,7 @@ class ReadStore(BaseStore):
         skip_comparison: bool = ...,
         units: Rows | None = ...,
         versioning_engine: EngineName | None = ...,
+        full: bool = ...,
         lazy: Literal[True],
     ) -> LazyIncrement: ...
     @overload
@@ -64,6 +65,7 @@ class ReadStore(BaseStore):
         skip_comparison: bool = ...,
         units: Rows | None = ...,
         versioning_engine: EngineName | None = ...,
+        full: bool = ...,
         lazy: Literal[False] = ...,
     ) -> Increment: ...
 
@@ -78,6 +80,7 @@ class ReadStore(BaseStore):
         skip_comparison: bool = False,
         units: Rows | None = None,
         versioning_engine: EngineName | None = None,
+        full: bool = False,
         lazy: bool = False,
     ) -> Increment | LazyIncrement:
         """Find what a feature has to do: its new, stale and orphaned samples.
@@ -94,6 +97,8 @@ class ReadStore(BaseStore):
             skip_comparison: everything expected is new, also what failed before.
             units: only these have a status; a frame with their id columns, such as a plan's.
             versioning_engine: overrides the store's.
+            full: compare everything, also what is known to be settled; see `settle`. The result
+                is the same.
             lazy: give lazy frames, valid while the store is open.
 
         Raises:
@@ -115,6 +120,7 @@ class ReadStore(BaseStore):
             skip_comparison,
             check_engine(versioning_engine or self.versioning_engine),
             units_of(self._plan(feature), units),
+            full,
         )
         increment = resolving.resolve(self, request)
         return increment if lazy else increment.collect()

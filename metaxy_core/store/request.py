@@ -36,6 +36,7 @@ class Request:
     skip_comparison: bool = False
     engine: EngineName = "auto"
     units: DataFrame | None = None
+    full: bool = False
 
     @property
     def has_predicates(self) -> bool:
