@@ -1,5 +1,6 @@
 """@feature_asset: what the function is given, what is stored, what the event says."""
 
+import contextlib
 import functools
 from collections.abc import Iterator
 from datetime import timedelta
@@ -165,6 +166,15 @@ class TestDefinition:
         ]
         (reference,) = spec.metadata["dagster/code_references"].code_references
         assert reference.label == "crop"
+
+    def test_a_wrapped_function_is_linked_to_where_it_is_written(self, graph: FeatureGraph) -> None:
+        @contextlib.contextmanager
+        def crop(increment: Increment) -> Iterator[Any]:
+            yield increment.todo()
+
+        spec = feature_asset("ex/crop", graph=graph)(crop).get_asset_spec()
+        (reference,) = spec.metadata["dagster/code_references"].code_references
+        assert reference.file_path == __file__
 
     def test_arguments_of_dg_asset_win(self, graph: FeatureGraph) -> None:
         crop = crops(
