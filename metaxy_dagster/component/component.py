@@ -55,11 +55,11 @@ def _automation(context: dg.ResolutionContext, said: Any) -> Automation:
 @dg.scaffold_with(FeatureGraphScaffolder)
 @dataclass
 class FeatureGraphComponent(dg.Component, dg.Resolvable):
-    """The features of a graph as assets, with checks and automation, without a line of Python.
+    """The features of a graph as assets, with checks and automation, as YAML says.
 
-    What Python there is declares features and computes them, in plain functions decorated with
-    `computes`; the component is `build_feature_definitions` for them. A subclass overrides
-    `get_asset_spec`, `get_asset_check_spec` or `execute`.
+    Python declares the features and computes them, in plain functions decorated with `computes`;
+    the component is `build_feature_definitions` for both. A subclass overrides `get_asset_spec`,
+    `get_asset_check_spec` or `execute`.
 
     Raises:
         DefinitionError: while it is loaded, and naming what is wrong: there is no such module, a

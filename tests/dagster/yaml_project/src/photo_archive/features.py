@@ -34,9 +34,7 @@ class Size(
 
 class Note(
     Feature,
-    spec=FeatureSpec(
-        "archive/note", id_columns=["photo_id"], fields=["text"], project="archive"
-    ),
+    spec=FeatureSpec("archive/note", id_columns=["photo_id"], fields=["text"], project="archive"),
 ):
     """What somebody wrote about it, by other means than these."""
 
