@@ -19,6 +19,7 @@ class StoreAttributes(dg.Resolvable):
 
     Attributes:
         path: of a DuckDB file, relative to the project's root.
+        project: whose features it writes; that of metaxy.toml unless said.
     """
 
     name: str | None = None
@@ -47,13 +48,15 @@ class StoreAttributes(dg.Resolvable):
         Raises:
             ConfigError: there is no such store, or the configuration is wrong.
         """
+        config = MetaxyConfig.load(start=root)
         if not self._inline:
-            files = MetaxyConfig.load(start=root).files
-            return MetaxyStore.from_config(self.name, path=files[0] if files else None)
-        if self.type == "memory":
-            return MetaxyStore.memory(**{k: v for k, v in self._inline.items() if k != "type"})
-        path = self._inline.get("path", "metaxy.duckdb")
-        return MetaxyStore(**{**self._inline, "path": str(root / path)})
+            file = config.files[0] if config.files else None
+            return MetaxyStore.from_config(self.name, path=file)
+        fields = {"project": config.project, **self._inline}
+        path, kind = fields.pop("path", "metaxy.duckdb"), fields.pop("type")
+        if kind == "memory":
+            return MetaxyStore.memory(**fields)
+        return MetaxyStore(type=kind, path=str(root / path), **fields)
 
     @property
     def _inline(self) -> dict[str, Any]:

@@ -15,7 +15,16 @@ from dagster.components.core.component_tree import ComponentTree
 from dagster.components.testing import create_defs_folder_sandbox
 from dagster.components.testing.test_cases import TestTranslation as TranslationCases
 
-from metaxy_core import ConfigError, DefinitionError, FeatureGraph, FeatureSpec, use_graph
+from metaxy_core import (
+    ConfigError,
+    DefinitionError,
+    FeatureGraph,
+    FeatureSpec,
+    GraphSnapshot,
+    use_graph,
+)
+from metaxy_core.drift import sources
+from metaxy_core.external import make_lock
 from metaxy_dagster import (
     FeatureGraphComponent,
     FeatureTranslatorData,
@@ -206,9 +215,11 @@ class TestStores:
             (tmp_path / "m.duckdb").unlink()
 
     def test_an_inline_path_is_relative_to_the_project(self, project: Any, tmp_path: Path) -> None:
+        (tmp_path / "metaxy.toml").write_text("project = 'vision'\n")
         defs = build(project(store={"type": "duckdb", "path": "data.duckdb", "lock_timeout": 5}))
         store = (defs.resources or {})["metaxy"]
         assert (store.path, store.lock_timeout) == (str(tmp_path / "data.duckdb"), 5)
+        assert store.project == "vision"
 
     def test_a_store_can_be_a_template_variable(self, project: Any) -> None:
         store = MetaxyStore.memory()
@@ -254,6 +265,32 @@ class TestTranslation(TranslationCases):
     def test_a_new_key_is_seen_by_the_features_below(self, project: Any) -> None:
         defs = build(project(translation={"key_prefix": "lab"}))
         assert materialized(everything(defs)) == [f"lab/{key}" for key in ALL]
+
+
+class TestFeatures:
+    def test_by_default_they_are_those_of_the_configuration(
+        self, project: Any, tmp_path: Path
+    ) -> None:
+        component = project()
+        component.features = None
+        (tmp_path / "metaxy.toml").write_text("entrypoints = ['shapes:graph']\n")
+        assert set(specs(build(component))) == {*ALL, *ELSEWHERE}
+
+    def test_those_of_other_projects_are_external(self, project: Any, tmp_path: Path) -> None:
+        other = FeatureGraph([FeatureSpec("their/video", id_columns=["id"])])
+        mine = FeatureGraph([FeatureSpec("speech", id_columns=["id"], deps=["their/video"])])
+        lock = make_lock(mine, {"their": GraphSnapshot.of(other.freeze())})
+        (tmp_path / "metaxy.lock").write_text(lock.to_json())
+        speech = computes("speech")(lambda increment: increment.todo())
+        graph = build(project({"speech": speech}, graph=mine, external=[])).resolve_asset_graph()
+        assert graph.external_asset_keys == {dg.AssetKey(["their", "video"])}
+
+    def test_arguments_of_computes_are_no_code_of_the_feature(self, project: Any) -> None:
+        graph = media_graph()
+        build(project(graph=graph))
+        texts, missing = sources(graph.freeze(), ["ex/crop", "ex/a_faces"])
+        assert missing == {}
+        assert ["computes" in text for text in texts.values()] == [False, False]
 
 
 class TestMistakes:
