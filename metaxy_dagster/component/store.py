@@ -36,8 +36,13 @@ class StoreAttributes(dg.Resolvable):
                 f"store: the store '{self.name}' is described in metaxy.toml; leave out "
                 f"{', '.join(self._inline)}."
             )
-        if self._inline and self.type is None:
-            raise ValueError("store: say its type, duckdb or memory, or the name of a store.")
+        if self._inline and self.type not in ("duckdb", "memory"):
+            raise ValueError(
+                f"store: its type is duckdb or memory; given: {self.type!r}. Stores of other types "
+                "are described in metaxy.toml and named here, as in `name: dev`."
+            )
+        if self.type == "memory" and self.path is not None:
+            raise ValueError("store: a store in memory has no path.")
 
     def make(self, root: Path) -> MetaxyStore:
         """The store.

@@ -15,6 +15,7 @@ import pytest
 import metaxy_core
 from metaxy_core import DefinitionError, FeatureDep, FeatureGraph, FeatureSpec, LineageRelationship
 from metaxy_dagster import FeatureTranslator, Increment, MetaxyStore, feature_asset
+from metaxy_dagster.testing import assert_increment, materialize_features
 from tests.dagster.conftest import (
     data_version,
     materialized,
@@ -264,9 +265,13 @@ class TestWhatIsStored:
         def crop(video: pl.DataFrame) -> Any:
             return video.select("id")
 
-        run([listing(graph, ABC), crop], store)
-        again = run([listing(graph, {"a": "2", "b": "1", "c": "1"}), crop], store)
-        assert metadata(again, "ex/crop")["metaxy/rows_written"] == 1
+        _, again = materialize_features(
+            [crop],
+            store,
+            samples={"ex/video": videos(ABC)},
+            changes={"ex/video": videos(ABC | {"a": "2"})},
+        )
+        assert_increment(again, "ex/crop", stale=1, written=["a"])
 
     def test_something_else_is_refused_with_the_feature_named(
         self, graph: FeatureGraph, store: MetaxyStore
@@ -369,11 +374,14 @@ class TestIncrement:
             sums = members.group_by("site").agg(pl.len().alias("sum"))
             return increment.todo().collect("polars").to_native().join(sums, on="site")
 
-        with_site = feature_asset("ex/crop", graph=graph)(lambda increment: increment.todo())
-        run([listing(graph, ABC), with_site, site], store)
+        _, again = materialize_features(
+            [crops(graph), site],
+            store,
+            samples={"ex/video": videos(ABC)},
+            changes={"ex/video": videos(ABC | {"c": "2"})},
+        )
         assert rows(store, "ex/site", "site", "sum") == [("north", 2), ("south", 1)]
-        again = run([listing(graph, ABC | {"c": "2"}), with_site, site], store)
-        assert outcomes(again, "ex/site")["stale"] == (1, 1, 0, 0)
+        assert_increment(again, "ex/site", stale=1, written=["south"])
 
 
 class TestRoots:

@@ -339,6 +339,7 @@ class TestMistakes:
             ({"store": {"type": "postgres"}}, "'postgres'"),
             ({"store": {"name": "dev", "path": "x"}}, "leave out path"),
             ({"store": {"path": "x"}}, "duckdb or memory"),
+            ({"store": {"type": "memory", "path": "x"}}, "no path"),
             ({"checks": {"graph_dif": {}}}, "graph_dif"),
             ({"checks": {"one_version": {"blocking": True}}}, "blocking"),
             ({"checks": {"graph_diff": {"severity": "WARN"}}}, "severity"),
