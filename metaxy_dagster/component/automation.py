@@ -1,11 +1,11 @@
 """The attribute `automation`: what asks for runs.
 
-Dagster reads the annotations of these classes itself, so this module has no postponed ones.
+Dagster reads the annotations here itself, so this module has no postponed ones.
 """
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import dagster as dg
 
@@ -106,3 +106,25 @@ class Automation(dg.Resolvable):
     @property
     def _of_sensor(self) -> dg.DefaultSensorStatus:
         return dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED
+
+
+def _resolve(context: dg.ResolutionContext, said: Any) -> Automation:
+    made: Any = context.resolve_value(said) if isinstance(said, str) else said
+    if isinstance(made, str):
+        return Automation.named(made)
+    if isinstance(made, dg.AutomationCondition):
+        raise ValueError("automation: a condition is the translation's automation_condition.")
+    resolved: Automation = Automation.resolve_from_model(context, made)
+    return resolved
+
+
+AutomationAttribute = Annotated[
+    Automation | None,
+    dg.Resolver(
+        _resolve,
+        model_field_type=str | Automation.model(),
+        inject_before_resolve=False,
+        description="What asks for runs: increment, sensor, a cron, or one of them with options.",
+        examples=["increment", "0 6 * * *", {"on_increment": {"min_samples": 100}}],
+    ),
+]

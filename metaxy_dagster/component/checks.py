@@ -1,10 +1,11 @@
 """The attribute `checks`: which checks of `feature_checks` are made, and how.
 
-Dagster reads the annotations of these classes itself, so this module has no postponed ones.
+Dagster reads the annotations here itself, so this module has no postponed ones.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import dagster as dg
 
@@ -85,3 +86,27 @@ class Checks(dg.Resolvable):
                 translation=built.translation,
             )
         ]
+
+
+def _resolve(context: dg.ResolutionContext, said: Any) -> Checks | None:
+    made: Any = context.resolve_value(said) if isinstance(said, str) else said
+    if isinstance(made, bool):
+        return Checks.all() if made else None
+    if isinstance(made, str):
+        raise ValueError(
+            f"checks: true, or the names of checks with their options; given: {made!r}"
+        )
+    resolved: Checks = Checks.resolve_from_model(context, made)
+    return resolved
+
+
+ChecksAttribute = Annotated[
+    Checks | None,
+    dg.Resolver(
+        _resolve,
+        model_field_type=bool | Checks.model(),
+        inject_before_resolve=False,
+        description="true for all checks, or those to make with their options.",
+        examples=[True, {"graph_diff": {"blocking": True}}],
+    ),
+]

@@ -3,53 +3,27 @@
 Dagster reads the annotations of its attributes itself, so this module has no postponed ones.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import dagster as dg
-from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 
-from metaxy_core import (
-    DefinitionError,
-    FeatureGraph,
-    FeatureKey,
-    FeatureSpec,
-    Graph,
-    MetaxyConfig,
-    use_lock,
-)
-from metaxy_dagster.component.automation import Automation
-from metaxy_dagster.component.checks import Checks
-from metaxy_dagster.component.functions import functions_of, instead, through
-from metaxy_dagster.component.op import Op
+from metaxy_core import DefinitionError, FeatureKey, FeatureSpec, Graph
+from metaxy_dagster.component.automation import AutomationAttribute
+from metaxy_dagster.component.checks import ChecksAttribute
+from metaxy_dagster.component.execution import instead, through
+from metaxy_dagster.component.features import absolute, load_graph
+from metaxy_dagster.component.functions import check_covered, functions_of
+from metaxy_dagster.component.op import OpAttribute
 from metaxy_dagster.component.scaffolder import FeatureGraphScaffolder
-from metaxy_dagster.component.store import StoreAttributes
-from metaxy_dagster.component.translation import template_variables, with_parents
+from metaxy_dagster.component.store import StoreAttribute, StoreAttributes
+from metaxy_dagster.component.translation import TranslationAttribute, with_parents
 from metaxy_dagster.factory import Compute, build_feature_definitions
-from metaxy_dagster.resource import MetaxyStore, frozen
-from metaxy_dagster.sources import graph_of, modules_of
+from metaxy_dagster.resource import frozen
+from metaxy_dagster.sources import modules_of
 from metaxy_dagster.steps.increment import Increment
 from metaxy_dagster.translator import FeatureTranslator, FeatureTranslatorData
-
-
-def _store(context: dg.ResolutionContext, said: Any) -> StoreAttributes:
-    made: StoreAttributes = StoreAttributes.resolve_from_model(context, said)
-    return made
-
-
-def _checks(context: dg.ResolutionContext, said: Any) -> Checks | None:
-    if isinstance(said, bool):
-        return Checks.all() if said else None
-    made: Checks = Checks.resolve_from_model(context, said)
-    return made
-
-
-def _automation(context: dg.ResolutionContext, said: Any) -> Automation:
-    if isinstance(said, str):
-        return Automation.named(said)
-    made: Automation = Automation.resolve_from_model(context, said)
-    return made
 
 
 @dg.scaffold_with(FeatureGraphScaffolder)
@@ -83,15 +57,7 @@ class FeatureGraphComponent(dg.Component, dg.Resolvable):
             examples=["my_project.compute"],
         ),
     ] = None
-    store: Annotated[
-        StoreAttributes | MetaxyStore,
-        dg.Resolver(
-            _store,
-            model_field_type=StoreAttributes.model(),
-            description="Where metadata is kept. By default the default store of metaxy.toml.",
-            examples=[{"name": "dev"}, {"type": "duckdb", "path": "metaxy.duckdb"}],
-        ),
-    ] = field(default_factory=StoreAttributes)
+    store: StoreAttribute = field(default_factory=StoreAttributes)
     external: Annotated[
         list[str],
         dg.Resolver.default(description="Features that something else computes; only drawn."),
@@ -100,32 +66,10 @@ class FeatureGraphComponent(dg.Component, dg.Resolvable):
         list[str],
         dg.Resolver.default(description="Features that something else computes; watched."),
     ] = field(default_factory=list)
-    checks: Annotated[
-        Checks | None,
-        dg.Resolver(
-            _checks,
-            model_field_type=bool | Checks.model(),
-            description="true for all checks, or those to make with their options.",
-            examples=[True, {"graph_diff": {"blocking": True}}],
-        ),
-    ] = None
-    automation: Annotated[
-        Automation | None,
-        dg.Resolver(
-            _automation,
-            model_field_type=str | Automation.model(),
-            description="What asks for runs: increment, sensor, a cron, or one of them with "
-            "options.",
-            examples=["increment", "0 6 * * *", {"on_increment": {"min_samples": 100}}],
-        ),
-    ] = None
-    translation: Annotated[
-        TranslationFn[FeatureTranslatorData] | None,
-        TranslationFnResolver[FeatureTranslatorData](template_variables),
-    ] = None
-    op: Annotated[Op | None, dg.Resolver.default(description="What all steps have in common.")] = (
-        None
-    )
+    checks: ChecksAttribute = None
+    automation: AutomationAttribute = None
+    translation: TranslationAttribute = None
+    op: OpAttribute = None
     partition_by: Annotated[
         str | dict[str, str] | None,
         dg.Resolver.default(
@@ -147,7 +91,7 @@ class FeatureGraphComponent(dg.Component, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The definitions of the graph, see `build_feature_definitions`."""
         root = context.project_root
-        graph, foreign = self._graph(context)
+        graph, foreign = load_graph(self.features, context)
         named = self.store.make(root) if isinstance(self.store, StoreAttributes) else self.store
         store = named if named.bound_graph is not None else named.with_graph(graph)
         arguments = {"partition_by": self.partition_by, "guard": self.guard}
@@ -206,48 +150,20 @@ class FeatureGraphComponent(dg.Component, dg.Resolvable):
             raise DefinitionError(f"Feature '{feature.key}' has no function.")
         return compute()
 
-    def _graph(self, context: dg.ComponentLoadContext) -> tuple[Any, frozenset[FeatureKey]]:
-        """The graph, and the features of it that belong to other projects."""
-        config = MetaxyConfig.load(start=context.project_root)
-        if self.features is None:
-            graph = config.load_features(locked=False)
-        else:
-            named = [graph_of(name) for name in _absolute(self.features, context)]
-            graph = named[0]
-            if any(one is not graph for one in named):
-                raise DefinitionError(
-                    f"features: {', '.join(self.features)} are several graphs; name one."
-                )
-        if not len(graph):
-            raise DefinitionError(
-                f"features: {self.features or 'metaxy.toml'} declares no feature. A graph that is "
-                "a value is named package.module:graph."
-            )
-        locked = use_lock(config.lock_file, graph) if isinstance(graph, FeatureGraph) else ()
-        return graph, frozenset(locked)
-
     def _compute(
         self, context: dg.ComponentLoadContext, graph: Graph, foreign: frozenset[FeatureKey]
     ) -> dict[FeatureKey, Compute]:
         """What computes which feature; all of them but those that something else computes."""
-        names = list(_absolute(self.compute or [], context))
+        names = list(absolute(self.compute or [], context))
         found = functions_of((one for name in names for one in modules_of(name)), graph)
         elsewhere = foreign.union(graph[one].key for one in (*self.external, *self.observe))
-        if both := sorted(found.keys() & elsewhere):
-            raise DefinitionError(
-                f"Features with a function that are named as external or observed: "
-                f"{', '.join(map(str, both))}."
-            )
+        is_overridden = type(self).execute is not FeatureGraphComponent.execute
         mine = [key for key in graph if key not in elsewhere]
-        if type(self).execute is not FeatureGraphComponent.execute:
+        covered = {*found, *mine} if is_overridden else found
+        if is_overridden or self.compute is not None:
+            check_covered(graph, covered, elsewhere, ", ".join(names))
+        if is_overridden:
             return {key: self._executed(graph[key], found.get(key)) for key in mine}
-        missing = [key for key in mine if key not in found]
-        if self.compute is not None and missing:
-            raise DefinitionError(
-                f"Features without a function in {', '.join(names)}: "
-                f"{', '.join(map(str, missing))}. Decorate one with @computes, or name what "
-                "something else computes in external or observe."
-            )
         return found
 
     def _executed(self, spec: FeatureSpec, how: Compute | None) -> Compute:
@@ -270,12 +186,3 @@ class _Translator(FeatureTranslator):
         self, spec: dg.AssetCheckSpec, data: FeatureTranslatorData
     ) -> dg.AssetCheckSpec | None:
         return self.component.get_asset_check_spec(spec, data)
-
-
-def _absolute(named: str | list[str], context: dg.ComponentLoadContext) -> Iterator[str]:
-    """Names of modules, those that begin with a dot being beside the YAML."""
-    for name in [named] if isinstance(named, str) else named:
-        if name.startswith("."):
-            yield context.defs_relative_module_name(context.path) + name
-        else:
-            yield name

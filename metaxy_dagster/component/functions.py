@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
 import dagster as dg
 
-from metaxy_core import DefinitionError, FeatureKey, FeatureSpec, Graph
+from metaxy_core import DefinitionError, FeatureKey, Graph
 from metaxy_dagster.assets.computes import marks_of
 from metaxy_dagster.factory import Compute
 from metaxy_dagster.reports.metadata import FEATURE
-from metaxy_dagster.steps.increment import Increment
-from metaxy_dagster.steps.parameters import read_parameters
-
-Execute = Callable[
-    [dg.AssetExecutionContext, FeatureSpec, Increment | None, Callable[[], Any] | None], Any
-]
-"""See `FeatureGraphComponent.execute`."""
 
 
 def functions_of(modules: Iterable[ModuleType], graph: Graph) -> dict[FeatureKey, Compute]:
@@ -45,38 +37,24 @@ def functions_of(modules: Iterable[ModuleType], graph: Graph) -> dict[FeatureKey
     return {feature: value for feature, (_, value) in found.items()}
 
 
-def through(
-    execute: Execute, spec: FeatureSpec, function: Callable[..., Any]
-) -> Callable[..., Any]:
-    """A function that asks for the same, and for the context, and is called by `execute`."""
-    asked = read_parameters(function, spec.key)
-    shown = inspect.signature(function, eval_str=True)
-    parameters = list(shown.parameters.values())
-    context = asked.context or ("asset_context" if "context" in shown.parameters else "context")
-    if asked.context is None:
-        parameters.insert(0, _parameter(context, dg.AssetExecutionContext))
+def check_covered(
+    graph: Graph, found: Collection[FeatureKey], elsewhere: Collection[FeatureKey], where: str
+) -> None:
+    """Every feature has a function or is computed elsewhere, and none is both.
 
-    def run(**given: Any) -> Any:
-        of_run = given[context] if asked.context else given.pop(context)
-        increment = given[asked.increment] if asked.increment else None
-        return execute(of_run, spec, increment, functools.partial(function, **given))
-
-    functools.update_wrapper(run, function)
-    return _shown(run, parameters)
-
-
-def instead(execute: Execute, spec: FeatureSpec) -> Callable[..., Any]:
-    """A function that is `execute` alone, for a feature that has none; a root lists its samples."""
-    parameters = [_parameter("context", dg.AssetExecutionContext)]
-    if not spec.is_root:
-        parameters.append(_parameter("increment", Increment))
-
-    def run(context: dg.AssetExecutionContext, increment: Increment | None = None) -> Any:
-        return execute(context, spec, increment, None)
-
-    functools.update_wrapper(run, getattr(execute, "__func__", execute))
-    run.__name__ = spec.key.parts[-1]
-    return _shown(run, parameters)
+    Raises:
+        DefinitionError: names the features, and the modules that were looked through.
+    """
+    if both := [key for key in graph if key in found and key in elsewhere]:
+        raise DefinitionError(
+            f"Features with a function in {where} that are named as external or observed: "
+            f"{', '.join(map(str, both))}."
+        )
+    if missing := [key for key in graph if key not in found and key not in elsewhere]:
+        raise DefinitionError(
+            f"Features without a function in {where}: {', '.join(map(str, missing))}. Decorate "
+            "one with @computes, or name what something else computes in external or observe."
+        )
 
 
 def _features_of(value: Any) -> Iterator[FeatureKey]:
@@ -87,16 +65,3 @@ def _features_of(value: Any) -> Iterator[FeatureKey]:
     elif not inspect.ismodule(value):
         for mark in marks_of(value):
             yield FeatureKey.of(mark.feature)
-
-
-def _parameter(name: str, annotation: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
-
-
-def _shown(run: Callable[..., Any], parameters: list[inspect.Parameter]) -> Callable[..., Any]:
-    """The function with these parameters to see."""
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {
-        one.name: one.annotation for one in parameters if one.annotation is not one.empty
-    }
-    return run

@@ -1,11 +1,11 @@
 """The attribute `op`: what all steps have in common.
 
-Dagster reads the annotations of these classes itself, so this module has no postponed ones.
+Dagster reads the annotations here itself, so this module has no postponed ones.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import dagster as dg
 
@@ -48,3 +48,8 @@ class Op(dg.Resolvable):
             "max_failed": self.max_failed,
         }
         return {name: value for name, value in given.items() if value is not None}
+
+
+OpAttribute = Annotated[
+    Op | None, dg.Resolver.default(description="What the steps of all functions have in common.")
+]

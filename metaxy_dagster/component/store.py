@@ -1,11 +1,11 @@
 """The attribute `store`: which store the metadata is kept in.
 
-Dagster reads the annotations of these classes itself, so this module has no postponed ones.
+Dagster reads the annotations here itself, so this module has no postponed ones.
 """
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import dagster as dg
 
@@ -57,13 +57,35 @@ class StoreAttributes(dg.Resolvable):
         if not self._inline:
             file = config.files[0] if config.files else None
             return MetaxyStore.from_config(self.name, path=file)
-        fields = {"project": config.project, **self._inline}
-        path, kind = fields.pop("path", "metaxy.duckdb"), fields.pop("type")
+        given = {"project": config.project, **self._inline}
+        path, kind = given.pop("path", "metaxy.duckdb"), given.pop("type")
         if kind == "memory":
-            return MetaxyStore.memory(**fields)
-        return MetaxyStore(type=kind, path=str(root / path), **fields)
+            return MetaxyStore.memory(**given)
+        return MetaxyStore(type=kind, path=str(root / path), **given)
 
     @property
     def _inline(self) -> dict[str, Any]:
         given = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "name"}
         return {name: value for name, value in given.items() if value is not None}
+
+
+def _resolve(context: dg.ResolutionContext, said: Any) -> StoreAttributes | MetaxyStore:
+    made: Any = context.resolve_value(said) if isinstance(said, str) else said
+    if isinstance(made, str):
+        raise ValueError(f"store: a store of metaxy.toml is named `name: {made}`.")
+    if isinstance(made, MetaxyStore):
+        return made
+    resolved: StoreAttributes = StoreAttributes.resolve_from_model(context, made)
+    return resolved
+
+
+StoreAttribute = Annotated[
+    StoreAttributes | MetaxyStore,
+    dg.Resolver(
+        _resolve,
+        model_field_type=StoreAttributes.model(),
+        inject_before_resolve=False,
+        description="Where metadata is kept. By default the default store of metaxy.toml.",
+        examples=[{"name": "dev"}, {"type": "duckdb", "path": "metaxy.duckdb"}],
+    ),
+]

@@ -1,12 +1,16 @@
-"""The attribute `translation`: what the YAML says of a feature's asset, on top of its spec."""
+"""The attribute `translation`: what the YAML says of a feature's asset, on top of its spec.
 
-from __future__ import annotations
+Dagster reads the annotations here itself, so this module has no postponed ones.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import dagster as dg
+
+# Where Dagster's own integrations have them from.
+from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
 
 from metaxy_dagster.translator import FeatureTranslatorData
 
@@ -34,7 +38,7 @@ class FeatureVariables:
     version: str
 
     @classmethod
-    def of(cls, data: FeatureTranslatorData) -> FeatureVariables:
+    def of(cls, data: FeatureTranslatorData) -> "FeatureVariables":
         """The variables of one feature."""
         spec = data.feature
         return cls(
@@ -51,11 +55,6 @@ class FeatureVariables:
         )
 
 
-def template_variables(data: FeatureTranslatorData) -> dict[str, Any]:
-    """What a translation's templates may use, besides Dagster's own `spec`."""
-    return {"feature": FeatureVariables.of(data), "data": data}
-
-
 def with_parents(translated: dg.AssetSpec, spec: dg.AssetSpec) -> dg.AssetSpec:
     """The translated spec, with the feature's parents among its deps whatever it says of them.
 
@@ -63,3 +62,11 @@ def with_parents(translated: dg.AssetSpec, spec: dg.AssetSpec) -> dg.AssetSpec:
     """
     deps = {dep.asset_key: dep for dep in (*spec.deps, *translated.deps)}
     return translated.replace_attributes(deps=list(deps.values()))
+
+
+TranslationAttribute = Annotated[
+    TranslationFn[FeatureTranslatorData] | None,
+    TranslationFnResolver[FeatureTranslatorData](
+        lambda data: {"feature": FeatureVariables.of(data), "data": data}
+    ),
+]

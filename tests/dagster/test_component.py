@@ -223,8 +223,11 @@ class TestStores:
 
     def test_a_store_can_be_a_template_variable(self, project: Any) -> None:
         store = MetaxyStore.memory()
+        said = "store: '{{ mine }}'"
+        made = FeatureGraphComponent.resolve_from_yaml(said, scope={"mine": store})
+        assert made.store is store
         component = project()
-        component.store = store
+        component.store = made.store
         assert (build(component).resources or {})["metaxy"].path == store.path
 
     def test_a_store_that_is_not_there_is_named(self, project: Any) -> None:
@@ -346,6 +349,9 @@ class TestMistakes:
             ({"automation": "incremnt"}, "incremnt"),
             ({"automation": {"cron": "@daily", "sensor": {}}}, "sensor and cron"),
             ({"automation": {}}, "none of them"),
+            ({"automation": "{{ dg.AutomationCondition.eager() }}"}, "automation_condition"),
+            ({"store": "dev"}, "name: dev"),
+            ({"checks": "all"}, "'all'"),
             ({"automation": {"sensor": {}, "timezone": "UTC"}}, "timezone"),
             ({"orphans": "forget"}, "'forget'"),
             ({"guard": "all"}, "'all'"),
