@@ -22,9 +22,8 @@ def modules_of(name: str) -> Iterator[ModuleType]:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if name == missing or name.startswith(f"{missing}."):
-            raise DefinitionError(
-                f"There is no module '{missing}' to import '{name}' from."
-            ) from error
+            wanted = "" if name == missing else f" to import '{name}' from"
+            raise DefinitionError(f"There is no module '{missing}'{wanted}.") from error
         raise
     yield module
     for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):

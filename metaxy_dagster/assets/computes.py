@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from metaxy_core import FeatureKey
+from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph, implements
 
 _MARKS = "__metaxy_computes__"
 
@@ -26,16 +26,23 @@ class Mark:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-def computes(feature: Any, **arguments: Any) -> Callable[[Function], Function]:
+def computes(
+    feature: Any, *, graph: Graph | FeatureGraph | None = None, **arguments: Any
+) -> Callable[[Function], Function]:
     """Say that a function makes a feature; `FeatureGraphComponent` finds it by that.
 
-    The function is given back as it is, to be called and tested like any other. Nothing is
-    checked here: whoever builds an asset of it does.
+    The function is given back as it is, to be called and tested like any other. Whether it fits
+    the feature is checked by whoever builds an asset of it. It `implements` the feature, so
+    `metaxy graph check` watches its code.
 
     Args:
         feature: a feature class, spec or key.
-        arguments: any argument of `feature_asset`, such as `samples`, `retry_policy` or `pool`;
-            they win over those given for all features.
+        graph: where it is declared; by default the active graph, where that has it.
+        arguments: any other argument of `feature_asset`, such as `samples`, `retry_policy` or
+            `pool`; they win over those given for all features.
+
+    Raises:
+        DefinitionError: the graph given does not have the feature.
 
     >>> @computes("crop", pool="gpu")
     ... def crop(increment):
@@ -46,6 +53,8 @@ def computes(feature: Any, **arguments: Any) -> Callable[[Function], Function]:
 
     def mark(function: Function) -> Function:
         setattr(function, _MARKS, (Mark(feature, arguments), *marks_of(function)))
+        if graph is not None or feature in active_graph():
+            implements(feature, graph=graph, by=computes)(function)
         return function
 
     return mark

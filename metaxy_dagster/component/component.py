@@ -39,6 +39,11 @@ class FeatureGraphComponent(dg.Component, dg.Resolvable):
         DefinitionError: while it is loaded, and naming what is wrong: there is no such module, a
             feature has no function, a function's feature is not in the graph.
         ConfigError: `metaxy.toml` is wrong, or has no such store.
+
+    >>> said = {"features": "my_project.features", "automation": {"on_increment": {"every": 30}}}
+    >>> component = FeatureGraphComponent.from_attributes_dict(attributes=said)
+    >>> component.features, component.automation.on_increment.every, component.orphans
+    ('my_project.features', 30, 'report')
     """
 
     features: Annotated[

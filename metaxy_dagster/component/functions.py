@@ -26,11 +26,10 @@ def functions_of(modules: Iterable[ModuleType], graph: Graph) -> dict[FeatureKey
         for name, value in vars(module).items():
             where = f"{module.__name__}.{name}"
             for feature in _features_of(value):
-                if feature not in graph:
-                    raise DefinitionError(
-                        f"{where} computes '{feature}', which is no feature of the graph. "
-                        f"There are: {', '.join(map(str, graph))}."
-                    )
+                try:
+                    graph[feature]
+                except DefinitionError as error:
+                    raise DefinitionError(f"{where} computes '{feature}'. {error}") from error
                 other, known = found.setdefault(feature, (where, value))
                 if known is not value:
                     raise DefinitionError(f"Feature '{feature}': {other} and {where} compute it.")

@@ -23,7 +23,7 @@ from metaxy_core import (
     GraphSnapshot,
     use_graph,
 )
-from metaxy_core.drift import sources
+from metaxy_core.drift import functions, sources
 from metaxy_core.external import make_lock
 from metaxy_dagster import (
     FeatureGraphComponent,
@@ -288,6 +288,18 @@ class TestFeatures:
         graph = build(project({"speech": speech}, graph=mine, external=[])).resolve_asset_graph()
         assert graph.external_asset_keys == {dg.AssetKey(["their", "video"])}
 
+    def test_the_code_of_a_function_is_watched_without_an_asset(self) -> None:
+        graph = media_graph()
+
+        @computes("ex/crop", graph=graph)
+        def crop(increment: Increment) -> Any:
+            return increment.todo()
+
+        assert functions(graph.freeze()["ex/crop"]) == (crop,)
+        with use_graph(graph):
+            computes("ex/site")(crop)
+        assert functions(graph.freeze()["ex/site"]) == (crop,)
+
     def test_arguments_of_computes_are_no_code_of_the_feature(self, project: Any) -> None:
         graph = media_graph()
         build(project(graph=graph))
@@ -319,7 +331,7 @@ class TestMistakes:
 
     def test_a_function_for_a_feature_outside_the_graph(self, project: Any) -> None:
         lost = computes("ex/lost")(lambda increment: None)
-        with pytest.raises(DefinitionError, match=r"deeds.lost computes 'ex/lost'.*ex/video"):
+        with pytest.raises(DefinitionError, match=r"deeds.lost computes 'ex/lost'. The graph has"):
             build(project({**COMPUTE, "lost": lost}))
 
     def test_two_functions_for_a_feature(self, project: Any) -> None:
