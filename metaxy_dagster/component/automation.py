@@ -108,8 +108,10 @@ class Automation(dg.Resolvable):
         return dg.DefaultSensorStatus.RUNNING if self.running else dg.DefaultSensorStatus.STOPPED
 
 
-def _resolve(context: dg.ResolutionContext, said: Any) -> Automation:
+def _resolve(context: dg.ResolutionContext, said: Any) -> Automation | None:
     made: Any = context.resolve_value(said) if isinstance(said, str) else said
+    if made is None:
+        return None
     if isinstance(made, str):
         return Automation.named(made)
     if isinstance(made, dg.AutomationCondition):
@@ -122,7 +124,7 @@ AutomationAttribute = Annotated[
     Automation | None,
     dg.Resolver(
         _resolve,
-        model_field_type=str | Automation.model(),
+        model_field_type=str | Automation.model() | None,
         inject_before_resolve=False,
         description="What asks for runs: increment, sensor, a cron, or one of them with options.",
         examples=["increment", "0 6 * * *", {"on_increment": {"min_samples": 100}}],

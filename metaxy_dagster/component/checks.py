@@ -3,7 +3,7 @@
 Dagster reads the annotations here itself, so this module has no postponed ones.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +49,7 @@ class PendingCheck(dg.Resolvable):
 
 @dataclass(frozen=True)
 class Checks(dg.Resolvable):
-    """The checks to make: those that are named, each with its options, as in `graph_diff: {}`."""
+    """The checks to make: those that are named, each with its options if it has any."""
 
     graph_diff: GraphDiffCheck | None = None
     pending_increment: PendingCheck | None = None
@@ -90,21 +90,23 @@ class Checks(dg.Resolvable):
 
 def _resolve(context: dg.ResolutionContext, said: Any) -> Checks | None:
     made: Any = context.resolve_value(said) if isinstance(said, str) else said
-    if isinstance(made, bool):
+    if made is None or isinstance(made, bool):
         return Checks.all() if made else None
     if isinstance(made, str):
         raise ValueError(
             f"checks: true, or the names of checks with their options; given: {made!r}"
         )
     resolved: Checks = Checks.resolve_from_model(context, made)
-    return resolved
+    # A name with nothing behind it: the check with its defaults.
+    bare = [name for name in made.model_fields_set if getattr(made, name) is None]
+    return replace(resolved, **{name: getattr(Checks.all(), name) for name in bare})
 
 
 ChecksAttribute = Annotated[
     Checks | None,
     dg.Resolver(
         _resolve,
-        model_field_type=bool | Checks.model(),
+        model_field_type=bool | Checks.model() | None,
         inject_before_resolve=False,
         description="true for all checks, or those to make with their options.",
         examples=[True, {"graph_diff": {"blocking": True}}],

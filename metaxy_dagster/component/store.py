@@ -73,8 +73,8 @@ def _resolve(context: dg.ResolutionContext, said: Any) -> StoreAttributes | Meta
     made: Any = context.resolve_value(said) if isinstance(said, str) else said
     if isinstance(made, str):
         raise ValueError(f"store: a store of metaxy.toml is named `name: {made}`.")
-    if isinstance(made, MetaxyStore):
-        return made
+    if made is None or isinstance(made, MetaxyStore):
+        return made or StoreAttributes()
     resolved: StoreAttributes = StoreAttributes.resolve_from_model(context, made)
     return resolved
 
@@ -83,7 +83,7 @@ StoreAttribute = Annotated[
     StoreAttributes | MetaxyStore,
     dg.Resolver(
         _resolve,
-        model_field_type=StoreAttributes.model(),
+        model_field_type=StoreAttributes.model() | None,
         inject_before_resolve=False,
         description="Where metadata is kept. By default the default store of metaxy.toml.",
         examples=[{"name": "dev"}, {"type": "duckdb", "path": "metaxy.duckdb"}],

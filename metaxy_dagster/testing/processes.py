@@ -70,7 +70,10 @@ def run_in_processes(
     try:
         for process in started:
             process.start()
-        return [answers.get(timeout=timeout) for _ in started]
+        runs = [answers.get(timeout=timeout) for _ in started]
+        for process in started:
+            process.join(timeout)
+        return runs
     except queue.Empty:
         ended = ", ".join(str(process.exitcode) for process in started)
         raise TimeoutError(
@@ -111,6 +114,7 @@ def _run(
         meet(timeout)
         result = found.execute_in_process(raise_on_error=False)
     except BaseException as error:
+        barrier.abort()  # the others need not wait for this one
         answers.put(ProcessRun(None, f"{type(error).__name__}: {error}"))
         raise
     failed = [

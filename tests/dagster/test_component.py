@@ -3,7 +3,7 @@
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ from metaxy_dagster import (
     computes,
     multi_feature_asset,
 )
+from metaxy_dagster.checks.definition import CHECKS
+from metaxy_dagster.component.checks import Checks
 from metaxy_dagster.component.scaffolder import ScaffoldParams
 from tests.dagster.conftest import materialized, media_graph, outcomes, rows, videos
 
@@ -155,7 +157,8 @@ class TestChecksAndAutomation:
 
     def test_no_checks_unless_asked_for(self, project: Any) -> None:
         assert self.check_keys(build(project())) == set()
-        assert self.check_keys(build(project(checks=False))) == set()
+        for nothing in (False, None, {}):
+            assert self.check_keys(build(project(checks=nothing))) == set()
 
     def test_all_checks(self, project: Any) -> None:
         assert len(self.check_keys(build(project(checks=True)))) == 6
@@ -173,8 +176,20 @@ class TestChecksAndAutomation:
         assert [name for name, spec in found.items() if spec.blocking] == ["graph_diff"]
         assert found["pending_increment"].automation_condition is not None
 
-    def test_nothing_is_automated_unless_asked_for(self, project: Any) -> None:
-        defs = build(project())
+    def test_a_name_alone_is_a_check_with_its_defaults(self, project: Any) -> None:
+        defs = build(project(checks={"one_version": None, "unique_samples": None}))
+        assert self.check_keys(defs) == {"one_version", "unique_samples"}
+
+    def test_every_check_can_be_named_and_those_that_can_block_do(self, project: Any) -> None:
+        assert tuple(one.name for one in fields(Checks)) == CHECKS
+        grave = ["graph_diff", "unique_samples", "provenance_complete"]
+        asked = {name: {"blocking": True} for name in grave}
+        made = build(project(checks=asked)).asset_checks or []
+        assert all(spec.blocking for one in made for spec in one.check_specs)  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("said", [{}, {"automation": None}])
+    def test_nothing_is_automated_unless_asked_for(self, project: Any, said: Any) -> None:
+        defs = build(project(**said))
         assert not defs.sensors
         assert not defs.schedules
         assert specs(defs)["ex/crop"].automation_condition is None
@@ -207,12 +222,13 @@ class TestStores:
     def test_a_store_of_the_configuration_beside_the_project(
         self, project: Any, tmp_path: Path
     ) -> None:
-        (tmp_path / "metaxy.toml").write_text("[stores.dev]\ntype = 'duckdb'\npath = 'm.duckdb'\n")
-        for said in ({}, {"name": "dev"}):
+        toml = tmp_path / "metaxy.toml"
+        toml.write_text("[stores.dev]\ntype = 'duckdb'\npath = 'm.duckdb'\n")
+        for said in (None, {}, {"name": "dev"}):
             store = (build(project(store=said)).resources or {})["metaxy"]
-            with store.open("w"):
-                assert (tmp_path / "m.duckdb").exists()
-            (tmp_path / "m.duckdb").unlink()
+            assert (store.name, store.config_file) == ((said or {}).get("name"), str(toml))
+        with store.open("w"):
+            assert (tmp_path / "m.duckdb").exists()
 
     def test_an_inline_path_is_relative_to_the_project(self, project: Any, tmp_path: Path) -> None:
         (tmp_path / "metaxy.toml").write_text("project = 'vision'\n")
