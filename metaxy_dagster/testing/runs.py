@@ -11,11 +11,11 @@ from typing import Any
 import dagster as dg
 import narwhals as nw
 
-from metaxy_core import MATERIALIZATION_ID, FeatureKey
+from metaxy_core import MATERIALIZATION_ID, DefinitionError, FeatureKey, active_graph
 from metaxy_dagster.io_manager import MetaxyIOManager
 from metaxy_dagster.receipt import Outcome
 from metaxy_dagster.reports.metadata import FEATURE
-from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, MetaxyStore
+from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, MetaxyStore, frozen
 
 _STATUSES = ("new", "stale", "orphaned")
 
@@ -64,6 +64,10 @@ def materialize_features(
     Returns:
         the first run, and one for each change.
 
+    Raises:
+        DefinitionError: samples are given of a feature that is not in the graph, or no root, or
+            whose asset makes other features, too.
+
     >>> import polars as pl
     >>> from metaxy_core import FeatureGraph, FeatureSpec
     >>> from metaxy_dagster import feature_asset
@@ -82,12 +86,12 @@ def materialize_features(
     """
     steps = [changes] if isinstance(changes, Mapping) else list(changes)
     given = {STORE_KEY: store, IO_MANAGER_KEY: MetaxyIOManager(store=store), **(resources or {})}
-    listed = {FeatureKey.of(feature): frame for feature, frame in (samples or {}).items()}
+    listed = _of_roots(store, samples or {})
     runs = []
     with ExitStack() as stack:
         kept = instance or stack.enter_context(dg.DagsterInstance.ephemeral())
         for change in ({}, *steps):
-            listed |= {FeatureKey.of(feature): frame for feature, frame in change.items()}
+            listed |= _of_roots(store, change)
             chosen = _listing(assets, listed)
             result = dg.materialize(
                 chosen,
@@ -137,11 +141,27 @@ def _said(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts.items())
 
 
+def _of_roots(store: MetaxyStore, frames: Mapping[Any, Any]) -> dict[FeatureKey, Any]:
+    graph = frozen(store.bound_graph or active_graph())
+    for feature in frames:
+        if not graph[feature].is_root:
+            key = graph[feature].key
+            raise DefinitionError(f"Feature '{key}' has parents, which imply its samples.")
+    return {FeatureKey.of(feature): frame for feature, frame in frames.items()}
+
+
 def _listing(assets: Sequence[Any], listed: Mapping[FeatureKey, Any]) -> list[Any]:
     """The assets, where a feature has a frame to list with one that lists it."""
     known = {feature: spec for asset in assets for feature, spec in _specs(asset)}
     made = [_root(feature, known.get(feature), frame) for feature, frame in listed.items()]
     keys = {asset.key for asset in made}
+    for asset in assets:
+        mine = set(_keys(asset))
+        if (others := mine - keys) and others != mine:
+            raise DefinitionError(
+                "The asset whose samples are given makes other features, too: "
+                f"{', '.join(sorted(key.to_user_string() for key in others))}."
+            )
     kept = [asset for asset in assets if not keys.intersection(_keys(asset))]
     return [*made, *kept]
 

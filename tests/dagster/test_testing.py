@@ -15,8 +15,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from metaxy_core import FeatureGraph, FeatureKey
-from metaxy_dagster import Increment, MetaxyStore, Outcome, feature_asset, feature_specs
+from metaxy_core import DefinitionError, FeatureGraph, FeatureKey, FeatureSpec
+from metaxy_dagster import (
+    Increment,
+    MetaxyStore,
+    Outcome,
+    feature_asset,
+    feature_specs,
+    multi_feature_asset,
+)
 from metaxy_dagster.testing import (
     assert_increment,
     ephemeral_store,
@@ -74,6 +81,16 @@ class TestMaterialising:
         for assets in ([crop], [*specs, crop]):
             (run,) = materialize_features(assets, store, samples={"ex/video": videos({"a": "1"})})
             assert materialized(run.result) == ["ex/video", "ex/crop"]
+
+    def test_samples_that_nothing_can_list_are_refused(
+        self, graph: FeatureGraph, crop: dg.AssetsDefinition, store: MetaxyStore
+    ) -> None:
+        other = FeatureGraph([FeatureSpec(key, id_columns=["id"]) for key in ("a", "b")])
+        both = multi_feature_asset(["a", "b"], graph=other)(lambda increments: None)
+        with pytest.raises(DefinitionError, match="'ex/crop' has parents"):
+            materialize_features([crop], store, samples={"ex/crop": videos({})})
+        with pytest.raises(DefinitionError, match="other features, too: b"):
+            materialize_features([both], store.with_graph(other), samples={"a": videos({})})
 
     def test_units_of_several_columns_are_tuples(
         self, graph: FeatureGraph, crop: dg.AssetsDefinition, store: MetaxyStore
