@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict
 
-from metaxy_core.work.plan import Estimate
+from metaxy_core.work.plan import Estimate, total
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
@@ -30,6 +32,15 @@ class Cost(BaseModel):
     def times(self, units: int) -> Cost:
         """The same for so many units."""
         return Cost(seconds=_times(self.seconds, units), money=_times(self.money, units))
+
+    @classmethod
+    def total(cls, costs: Iterable[Cost]) -> Cost:
+        """The sum over features, of those that something is known of."""
+        known = list(costs)
+        return cls(
+            seconds=total([one.seconds for one in known if one.seconds]),
+            money=total([one.money for one in known if one.money]),
+        )
 
     def __str__(self) -> str:
         money = said_money(self.money)

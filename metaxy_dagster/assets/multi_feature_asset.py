@@ -21,6 +21,7 @@ from metaxy_dagster.assets.references import with_references
 from metaxy_dagster.checks.guard import GuardLevel, guard_of
 from metaxy_dagster.frames import in_polars
 from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, frozen
+from metaxy_dagster.steps.announce import announce
 from metaxy_dagster.steps.attempt import Attempt
 from metaxy_dagster.steps.chunks import is_event
 from metaxy_dagster.steps.increment import Increment, resolve
@@ -31,7 +32,6 @@ from metaxy_dagster.steps.run import (
     Guard,
     Recipe,
     Step,
-    announce,
     found,
     materialization,
     observe_only,
@@ -154,7 +154,8 @@ def _do(
     if step.options.dry_run:
         for recipe in selected.values():
             if not recipe.plan.spec.is_root:
-                observe_only(recipe, step, found(writers.increment(recipe.feature)))
+                increment = writers.increment(recipe.feature)
+                observe_only(recipe, step, found(increment), increment.cost)
         return
     if writers.anything_to_do():
         increments = Increments(writers.derived, writers.increment)
@@ -189,8 +190,8 @@ class _Writers:
             if recipe.plan.spec.is_root:
                 self._made[feature] = SampleFeed(self._step.store, work, log)
             else:
-                increment = resolve(self._step.store, work)
-                announce(self._step, feature, increment)
+                increment = resolve(self._step.store, work, estimate=True)
+                announce(self._step.context, feature, recipe.key, increment)
                 store = self._step.store.describe(graph=work.graph, run_id=work.run_id)
                 self._made[feature] = Attempt(store, work, increment, log, strict=False)
         return self._made[feature]

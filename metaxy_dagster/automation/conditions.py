@@ -90,7 +90,7 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
                     raise
                 return False
             memory.position, memory.todo = now.after(found), found.todo
-            context.log.info("%s: %s", target.feature, found.said)
+            context.log.info("%s: %s", target.feature, found.told)
         if not memory.todo:
             memory.since = memory.handled = None
         elif memory.since is None:

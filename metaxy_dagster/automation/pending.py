@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dagster as dg
 
 from metaxy_core import (
+    Cost,
     FeatureKey,
     FeatureNotFoundError,
     Graph,
@@ -17,6 +18,7 @@ from metaxy_core import (
 )
 from metaxy_dagster.automation.targets import Target
 from metaxy_dagster.partitions import Part, part_filters
+from metaxy_dagster.reports.preview import said_cost, said_counts
 from metaxy_dagster.resource import MetaxyStore
 
 _DATA_VERSION = "dagster/data_version"
@@ -31,6 +33,7 @@ class Pending:
         waiting: units that wait for a parent to run again, see `metaxy_core.Increment.waiting`.
         failed: units left out because they failed, see `metaxy_core.LazyIncrement.failed`.
         reason: why nothing could be counted, in words; empty where it was.
+        cost: what the new and stale ones will take, where the store estimates.
     """
 
     new: int = 0
@@ -39,6 +42,7 @@ class Pending:
     waiting: int = 0
     reason: str = ""
     failed: int = 0
+    cost: Cost = field(default_factory=Cost)
 
     @property
     def todo(self) -> int:
@@ -50,11 +54,18 @@ class Pending:
         """The counts in words."""
         counts = {"new": self.new, "stale": self.stale, "orphaned": self.orphaned}
         counts |= {"waiting": self.waiting, "failed": self.failed}
-        found = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-        return self.reason or found or "nothing to do"
+        return self.reason or said_counts(counts) or "nothing to do"
+
+    @property
+    def told(self) -> str:
+        """The counts, and what they will take where that is known."""
+        cost = said_cost(self.cost)
+        return f"{self.said} ({cost})" if cost else self.said
 
 
-def count(opened: MetadataStore, feature: FeatureKey, part: Part | None = None) -> Pending:
+def count(
+    opened: MetadataStore, feature: FeatureKey, part: Part | None = None, *, estimate: bool = False
+) -> Pending:
     """Count what a feature has to do, in the database.
 
     A root, and a feature whose parents were never materialised, has nothing that can be counted;
@@ -69,7 +80,9 @@ def count(opened: MetadataStore, feature: FeatureKey, part: Part | None = None) 
         return Pending(reason=f"Its parent {error.feature} was never materialised.")
     found = increment.counts
     counts = (found["new"], found["stale"], found["orphaned"], found["waiting"])
-    return Pending(*counts, failed=increment.failed)
+    todo = found["new"] + found["stale"]
+    cost = opened.cost_per_unit(feature).times(todo) if estimate and todo else Cost()
+    return Pending(*counts, failed=increment.failed, cost=cost)
 
 
 def look(store: MetaxyStore, graph: Graph, target: Target) -> Pending:
@@ -80,7 +93,7 @@ def look(store: MetaxyStore, graph: Graph, target: Target) -> Pending:
     """
     try:
         with store.open("r", graph=graph) as opened:
-            return count(opened, target.feature, target.part)
+            return count(opened, target.feature, target.part, estimate=store.estimates)
     except StoreUnavailableError as error:
         if error.reason != "missing":
             raise

@@ -8,9 +8,10 @@ from typing import Any
 
 import dagster as dg
 
-from metaxy_core import FeatureGraph, FeatureKey, Graph, StoreUnavailableError, active_graph
+from metaxy_core import Cost, FeatureGraph, FeatureKey, Graph, StoreUnavailableError, active_graph
 from metaxy_dagster.automation.pending import Pending, impatient, is_locked, look, position
 from metaxy_dagster.automation.targets import Target, targets_of
+from metaxy_dagster.reports.preview import work_tags
 from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
@@ -47,7 +48,8 @@ def increment_sensor(
             are known only when they run.
         store: the store, or the key of the resource that is one.
         every: seconds between ticks, at least.
-        preview: tag the runs with what they will find: `metaxy/new`, `metaxy/stale`.
+        preview: tag the runs with what they will find, `metaxy/new` and `metaxy/stale`, and what
+            that will take where it is known, `metaxy/time` and `metaxy/cost`.
         graph: where the features are declared; by default the active graph.
         translator: decides the assets' keys.
         default_status: it is off until somebody switches it on.
@@ -127,7 +129,7 @@ class _Tick:
         elif above:
             self._said.append(f"{target.feature} ({found.said}) waits for {above[-1]}")
         else:
-            self._said.append(f"{target.feature}: {found.said}")
+            self._said.append(f"{target.feature}: {found.told}")
             self._requests.append(
                 dg.RunRequest(
                     run_key=f"{target.key.to_user_string()}:{where}",
@@ -143,17 +145,21 @@ class _Tick:
         if known is None or not now.is_complete or known["position"] != now.text:
             found = look(self._store, self._graph, target)
             known = {"position": now.after(found), "new": found.new, "stale": found.stale}
+            if str(found.cost):
+                known["cost"] = found.cost.model_dump(exclude_none=True)
             self._known[name] = known
-        return known["position"], Pending(known["new"], known["stale"])
+        cost = Cost.model_validate(known.get("cost", {}))
+        return known["position"], Pending(known["new"], known["stale"], cost=cost)
 
 
 def preview_tags(found: Iterable[Pending]) -> dict[str, str]:
     """The tags that say what a run will find."""
     counted = list(found)
-    return {
-        "metaxy/new": str(sum(one.new for one in counted)),
-        "metaxy/stale": str(sum(one.stale for one in counted)),
-    }
+    return work_tags(
+        sum(one.new for one in counted),
+        sum(one.stale for one in counted),
+        Cost.total(one.cost for one in counted),
+    )
 
 
 def _under_way(instance: dg.DagsterInstance) -> set[dg.AssetKey]:

@@ -19,6 +19,7 @@ from metaxy_dagster.reports.metadata import (
     increment_table,
     preview,
 )
+from metaxy_dagster.reports.preview import cost_metadata
 from metaxy_dagster.resource import MetaxyStore, frozen
 
 
@@ -78,8 +79,11 @@ def _done(receipt: WriteReceipt) -> dict[str, Any]:
         metadata["metaxy/increment"] = increment_table(receipt.outcomes)
         metadata |= {f"metaxy/{name}": found.found for name, found in receipt.outcomes.items()}
         metadata["metaxy/orphans"] = receipt.orphans
+    metadata |= cost_metadata(receipt.cost)
     if receipt.processed:
-        metadata["metaxy/seconds_per_sample"] = receipt.seconds / receipt.processed
+        per_sample = receipt.seconds / receipt.processed
+        # As many digits as mean something, whether a sample takes a microsecond or a day.
+        metadata["metaxy/seconds_per_sample"] = float(f"{per_sample:.4g}")
     if receipt.childless:
         metadata["metaxy/parents_without_children"] = receipt.childless
     if receipt.failures:

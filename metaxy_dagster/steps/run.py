@@ -9,12 +9,14 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from metaxy_core import FeatureGraph, FeatureKey, FeaturePlan, Graph, RetryPolicy
+from metaxy_core import Cost, FeatureGraph, FeatureKey, FeaturePlan, Graph, RetryPolicy
 from metaxy_dagster.frames import in_polars, is_frame
 from metaxy_dagster.partitions import Part, PartitionBy, part_of_run
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.reports.metadata import event_tags, increment_table
+from metaxy_dagster.reports.preview import cost_metadata
 from metaxy_dagster.resource import MetaxyStore, frozen
+from metaxy_dagster.steps.announce import announce
 from metaxy_dagster.steps.attempt import Attempt
 from metaxy_dagster.steps.chunks import items
 from metaxy_dagster.steps.increment import Increment, Work, resolve
@@ -152,21 +154,16 @@ def work_of(recipe: Recipe, step: Step, samples: Any = None) -> Work:
     )
 
 
-def announce(step: Step, feature: FeatureKey, increment: Increment) -> None:
-    """Say in the log what was found and what this run does of it."""
-    counts = ", ".join(f"{count} {name}" for name, count in increment.counts.items() if count)
-    step.context.log.info(
-        "%s: %s; this run processes %d", feature, counts or "up to date", increment.size
-    )
-
-
-def observe_only(recipe: Recipe, step: Step, outcomes: Mapping[str, Outcome]) -> None:
-    """Tell what a dry run found, as an observation of the asset."""
+def observe_only(
+    recipe: Recipe, step: Step, outcomes: Mapping[str, Outcome], cost: Cost | None = None
+) -> None:
+    """Tell what a dry run found, and what it would take, as an observation of the asset."""
     counts = {f"metaxy/{name}": outcome.found for name, outcome in outcomes.items()}
     metadata: dict[str, Any] = {
         "metaxy/increment": increment_table(outcomes),
         "metaxy/dry_run": True,
         **counts,
+        **cost_metadata(cost or Cost()),
     }
     step.context.log_event(dg.AssetObservation(recipe.key, metadata=metadata))
 
@@ -176,10 +173,10 @@ def _compute(recipe: Recipe, step: Step) -> Steps:
     work = work_of(recipe, step, samples)
     if samples is not None:
         check_part(work, samples)
-    with closing(resolve(step.store, work)) as increment:
-        announce(step, recipe.feature, increment)
+    with closing(resolve(step.store, work, estimate=True)) as increment:
+        announce(step.context, recipe.feature, recipe.key, increment)
         if step.options.dry_run:
-            observe_only(recipe, step, found(increment))
+            observe_only(recipe, step, found(increment), increment.cost)
             return None
         attempt = Attempt(
             step.store.describe(graph=recipe.graph, run_id=step.run_id),
