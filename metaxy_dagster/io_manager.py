@@ -15,7 +15,7 @@ from pydantic import Field, PrivateAttr
 
 from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph
 from metaxy_dagster.frames import LazyFrame, in_polars, is_frame
-from metaxy_dagster.partitions import part_filters, part_of_input, types_of
+from metaxy_dagster.partitions import part_filters, part_of_input, parts_of_output, types_of
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.reports.event import report
 from metaxy_dagster.reports.metadata import FEATURE, PART, PARTITION_BY
@@ -76,11 +76,18 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Store the output, set the asset's data version and say what is stored."""
         receipt = obj if isinstance(obj, WriteReceipt) else self._written(context, obj)
+        declared = context.definition_metadata or {}
         described = report(
-            self.store, receipt, preview_rows=self.preview_rows, row_count=self.row_count
+            self.store,
+            receipt,
+            preview_rows=self.preview_rows,
+            row_count=self.row_count,
+            parts=parts_of_output(context, declared.get(PARTITION_BY)),
         )
         context.add_output_metadata(described.metadata)
-        # No public way leads from an IO manager to the data version.
+        # No public way leads from an IO manager to one partition, or to the data version.
+        for key, counted in described.partitions.items():
+            context.step_context.add_asset_metadata(counted, context.asset_key, key)
         version = dg.DataVersion(described.data_version)
         context.step_context.set_data_version(context.asset_key, version)
 

@@ -79,7 +79,7 @@ def _heading(view: GraphView) -> Text | None:
 
 
 def _opening(view: GraphView, width: float, height: float) -> list[str]:
-    told = view.summary if view.is_diff else f"{len(view.nodes)} features"
+    told = view.summary if view.is_diff else view.size
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(width)}" height="{_n(height)}" '
         f'viewBox="0 0 {_n(width)} {_n(height)}" role="img" font-family="{_SANS}">',

@@ -84,15 +84,15 @@ def multi_feature_asset(
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         chosen = active_graph() if graph is None else graph
         assets = translation or Translation(frozen(chosen), translator or FeatureTranslator())
-        wanted = {assets.graph[feature].key for feature in features}
-        keys = [key for key in assets.graph if key in wanted]
+        declared = {assets.graph[feature].key: feature for feature in features}
+        keys = [key for key in assets.graph if key in declared]
         if len(keys) != len(features):
             raise DefinitionError(f"A feature is named twice: {', '.join(map(str, features))}.")
         for key in keys:
             implements(key, graph=assets.graph, by=multi_feature_asset)(function)
         parameters = read_parameters(function, keys[0], Increments, "increments")
         specs = {
-            key: with_references(assets.spec(key), function)
+            key: with_references(assets.spec(key), function, declared[key])
             .with_io_manager_key(io_manager_key)
             .replace_attributes(skippable=True)
             for key in keys

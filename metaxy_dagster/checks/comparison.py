@@ -30,8 +30,8 @@ from metaxy_core import (
     render_mermaid,
     svg_data_uri,
 )
-from metaxy_dagster.checks.baseline import SHOWN, Baseline
-from metaxy_dagster.reports.metadata import table
+from metaxy_dagster.checks.baseline import Baseline
+from metaxy_dagster.reports.metadata import SHOWN, table
 
 _HOPS = 3
 """No feature farther away is drawn."""

@@ -17,9 +17,8 @@ from metaxy_core import (
     FeaturePlan,
     MetadataStore,
 )
-from metaxy_dagster.checks.baseline import SHOWN
 from metaxy_dagster.frames import length
-from metaxy_dagster.reports.metadata import cell, table
+from metaxy_dagster.reports.metadata import SHOWN, cell, table, type_name
 
 _SHOWN_IDS = 10
 _WRITTEN = ("metaxy_created_at", "metaxy_updated_at", MATERIALIZATION_ID)
@@ -140,7 +139,7 @@ def schema_matches(opened: MetadataStore, feature: FeatureKey) -> Finding:
             {
                 "column": name,
                 "declared": declared.get(name, ""),
-                "stored": stored.get(name, ""),
+                "stored": type_name(schema[name]) if name in stored else "",
                 "found": wrong
                 or ("from a parent" if name in carried - set(declared) else "as declared"),
             }
@@ -149,7 +148,7 @@ def schema_matches(opened: MetadataStore, feature: FeatureKey) -> Finding:
     return Finding(
         not faults,
         said if faults else "The stored columns are those declared.",
-        {"columns": table(rows)},
+        {"columns_not_as_declared": faults, "columns": table(rows)},
     )
 
 

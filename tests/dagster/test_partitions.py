@@ -105,8 +105,23 @@ def test_a_range_in_one_run(graph, store):
         "dagster/asset_partition_range_start": "2026-01-02",
         "dagster/asset_partition_range_end": "2026-01-03",
     }
-    run(crop_asset(graph, DAILY, "day"), store, tags=tags)
+    result = run(crop_asset(graph, DAILY, "day"), store, tags=tags)
     assert rows(store, "crop") == [("c",), ("d",), ("e",)]
+    told = {
+        event.partition: {
+            name: value.value for name, value in event.materialization.metadata.items()
+        }
+        for event in result.get_asset_materialization_events()
+    }
+    counts = {
+        key: (
+            one["dagster/partition_row_count"],
+            one["metaxy/rows_written"],
+            one["dagster/row_count"],
+        )
+        for key, one in told.items()
+    }
+    assert counts == {"2026-01-02": (2, 2, 3), "2026-01-03": (1, 1, 3)}
 
 
 def test_what_lies_outside_is_neither_done_nor_orphaned(graph, store):
