@@ -131,7 +131,7 @@ def build_feature_definitions(
         if feature in by_partition:
             own["partitions_def"], own["partition_by"] = by_partition[feature]
         make = feature_asset(
-            feature, graph=features, translation=assets, orphans=orphans, **given, **own
+            named, graph=features, translation=assets, orphans=orphans, **given, **own
         )
         computed[feature] = make(how)
     watched = [assets.graph[feature].key for feature in observe]

@@ -60,7 +60,7 @@ def one_version(opened: MetadataStore, feature: FeatureKey) -> Finding:
         {
             "version": str(version)[:SHOWN],
             "rows": number,
-            "is": "current" if version == current else "older",
+            "state": "current" if version == current else "older",
         }
         for version, number in sorted(counts.items(), key=lambda pair: -pair[1])
     )

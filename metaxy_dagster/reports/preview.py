@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import dagster as dg
-
 from metaxy_core import Cost
 
 NEW, STALE, TIME, COST = "metaxy/new", "metaxy/stale", "metaxy/time", "metaxy/cost"
-WORK = "metaxy/work/"
-"""What the run's tag of one asset among several begins with."""
 
 
 def said_counts(counts: Mapping[str, int]) -> str:
@@ -58,12 +54,6 @@ def work_tags(new: int, stale: int, cost: Cost) -> dict[str, str]:
     if cost.money is not None and new + stale:
         tags[COST] = str(Cost(money=cost.money)).removeprefix("costs ")
     return tags
-
-
-def work_tag(key: dg.AssetKey, counts: Mapping[str, int], cost: Cost) -> dict[str, str]:
-    """The same in one tag, for a run of several assets; none where there is nothing to do."""
-    said = said_counts({name: counts.get(name, 0) for name in ("new", "stale")})
-    return {WORK + "__".join(key.path): ", ".join(filter(None, [said, str(cost)]))} if said else {}
 
 
 def cost_metadata(cost: Cost, prefix: str = "metaxy/") -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from metaxy_core import FeatureKey
-from metaxy_dagster.reports.preview import said_cost, said_counts, work_tag, work_tags
+from metaxy_dagster.reports.preview import said_cost, said_counts, work_tags
 from metaxy_dagster.steps.increment import Increment
 
 
@@ -14,18 +14,14 @@ def announce(
 ) -> None:
     """Say what was found, what this run does of it and what that will cost.
 
-    A retry tags nothing: the run keeps the tags of its first attempt.
+    A run of one asset is tagged with it, at its first attempt. A run of several is not: the list of
+    runs shows every tag in full, and sums would be wrong where two processes add to them at once.
     """
     counts = {**increment.counts, "failed": increment.failed}
     found, cost = said_counts(counts), said_cost(increment.cost)
     does = f"this run processes {increment.size:,}" if found else ""
     said = "; ".join(filter(None, [found or "up to date", does]))
     context.log.info("%s: %s%s", feature, said, f": {cost}" if cost and increment.size else "")
-    if context.retry_number:
-        return
-    if context.run.asset_selection == {key}:
+    if context.run.asset_selection == {key} and not context.retry_number:
         tags = work_tags(counts["new"], counts["stale"], increment.cost)
-    else:
-        tags = work_tag(key, counts, increment.cost)
-    if tags:
         context.instance.add_run_tags(context.run.run_id, tags)

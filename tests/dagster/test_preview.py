@@ -10,7 +10,7 @@ import pytest
 
 from metaxy_core import Cost, Estimate, FeatureGraph, FeatureKey, FeatureSpec, MetadataStore
 from metaxy_dagster import Increment, MetaxyStore, feature_asset, feature_checks, increment_sensor
-from metaxy_dagster.reports.preview import cost_metadata, said_cost, work_tag, work_tags
+from metaxy_dagster.reports.preview import cost_metadata, said_cost, work_tags
 from metaxy_dagster.steps.pace import Pace
 from tests.dagster.automated import History
 from tests.dagster.conftest import metadata, resources, run, videos
@@ -66,14 +66,14 @@ def test_the_first_line_says_the_work_and_what_it_will_cost() -> None:
         ]
 
 
-def test_the_run_is_tagged_with_its_work() -> None:
+def test_a_run_of_one_asset_is_tagged_with_its_work() -> None:
     graph = priced()
     store = MetaxyStore.memory(graph=graph)
     video, crop = assets(graph, "a", "b")
     with dg.DagsterInstance.ephemeral() as instance:
         both = run([video, crop], store, instance=instance)
         tags = instance.get_run_by_id(both.run_id).tags  # type: ignore[union-attr]
-        assert tags["metaxy/work/ex__crop"] == "2 new, costs 1.00"
+        assert not [name for name in tags if name.startswith("metaxy/")]
 
         video, crop = assets(graph, "a", "b", "c")
         run([video], store, instance=instance)
@@ -158,9 +158,6 @@ def test_tags_say_time_and_money_only_where_they_are_known() -> None:
         "metaxy/cost": "1.50",
     }
     assert work_tags(0, 0, A_MINUTE) == {"metaxy/new": "0", "metaxy/stale": "0"}
-    key = dg.AssetKey(["ex", "crop"])
-    assert work_tag(key, {"new": 0, "stale": 3}, Cost()) == {"metaxy/work/ex__crop": "3 stale"}
-    assert work_tag(key, {"new": 0, "stale": 0}, A_MINUTE) == {}
     assert cost_metadata(Cost()) == {}
     assert said_cost(Cost(seconds=Estimate(p50=1, p90=1))) == "1.0 s, as declared"
 
