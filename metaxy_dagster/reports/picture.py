@@ -14,6 +14,9 @@ _NODES = 12
 _GRAPH = 300
 """Larger graphs have no pictures: with their definitions they would be megabytes to load."""
 
+WIDEST = 900.0
+"""Pixels; a dialog of the UI cuts what is wider off, so a wider picture is made to fit."""
+
 _seen: list[tuple[Graph, GraphView]] = []
 
 
@@ -32,7 +35,7 @@ def surroundings(graph: Graph, feature: FeatureKey) -> dict[str, Any]:
     left = len(view.nodes) - _NODES
     if left > 0:
         view = _cut(view, feature)
-    said = f"![{feature} and its neighbours]({svg_data_uri(view)})"
+    said = f"![{feature} and its neighbours]({svg_data_uri(view, widest=WIDEST)})"
     if left > 0:
         said += f"\n\n{left} more neighbours are not drawn."
     return {"metaxy/graph": dg.MetadataValue.md(said)}

@@ -164,7 +164,7 @@ class TestDefinition:
             "frames",
         ]
         (reference,) = spec.metadata["dagster/code_references"].code_references
-        assert reference.label == "crop"
+        assert reference.label == "function crop"
 
     def test_arguments_of_dg_asset_win(self, graph: FeatureGraph) -> None:
         crop = crops(

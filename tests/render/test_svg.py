@@ -74,5 +74,12 @@ def test_a_data_uri_holds_the_picture():
     assert base64.b64decode(text).decode() == render(view)
 
 
+def test_a_picture_wider_than_its_page_has_no_size_of_its_own():
+    view = example_diff()
+    assert '<svg xmlns="http://www.w3.org/2000/svg" width="' in render(view)
+    assert render(view, widest=10_000) == render(view)
+    assert '<svg xmlns="http://www.w3.org/2000/svg" viewBox="' in render(view, widest=10)
+
+
 def test_the_same_view_gives_the_same_text():
     assert render(GraphView.of(layered(40, 7))) == render(GraphView.of(layered(40, 7)))
