@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ class Asked:
     max_units: int | None = None
     max_money: float | None = None
     with_units: bool = False
+    on_feature: Callable[[FeatureKey], object] | None = None
 
 
 def plan(store: BaseStore, asked: Asked) -> WorkPlan:

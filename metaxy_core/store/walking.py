@@ -85,6 +85,8 @@ class Walk:
         needed = asked | {up for key in asked for up in self.graph.upstream(key)}
         for key in self.graph:
             if key in needed:
+                if self.asked.on_feature is not None:
+                    self.asked.on_feature(key)
                 planned = self._feature(key, is_asked=key in asked)
                 if key in asked:
                     yield planned
