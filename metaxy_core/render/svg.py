@@ -25,7 +25,7 @@ def render(view: GraphView, *, widest: float | None = None) -> str:
     dotted in a diff, an optional one dashed. What does not fit a box is cut with an ellipsis.
 
     Args:
-        widest: a wider picture says no size of its own and so takes the room that a page has.
+        widest: a wider picture is shown smaller, as a whole.
 
     >>> from metaxy_core.graph import Graph
     >>> from metaxy_core.spec import FeatureSpec
@@ -44,7 +44,7 @@ def render(view: GraphView, *, widest: float | None = None) -> str:
     width, height = inner + 2 * _MARGIN, below + _LINE * len(legend) + _MARGIN - 4
     return "\n".join(
         [
-            *_opening(view, width, height, is_sized=widest is None or width <= widest),
+            *_opening(view, width, height, min(1.0, (widest or width) / width)),
             *([_text(heading, _MARGIN, _MARGIN + 8)] if heading else []),
             f'<g transform="translate({_n(_MARGIN + (inner - layout.width) / 2)} {_n(top)})">',
             *_edges(view, layout),
@@ -81,11 +81,11 @@ def _heading(view: GraphView) -> Text | None:
     return None if view.nodes else Text("This graph has no features.", 12.0)
 
 
-def _opening(view: GraphView, width: float, height: float, *, is_sized: bool) -> list[str]:
-    own = f'width="{_n(width)}" height="{_n(height)}" ' if is_sized else ""
+def _opening(view: GraphView, width: float, height: float, scale: float) -> list[str]:
     told = view.summary if view.is_diff else view.size
     return [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {own}'
+        f'<svg xmlns="http://www.w3.org/2000/svg" '
+        f'width="{_n(width * scale)}" height="{_n(height * scale)}" '
         f'viewBox="0 0 {_n(width)} {_n(height)}" role="img" font-family="{_SANS}">',
         f"<title>{'Graph diff' if view.is_diff else 'Feature graph'}: {told}</title>",
         f'<rect x="0.5" y="0.5" width="{_n(width - 1)}" height="{_n(height - 1)}" rx="10" '

@@ -14,8 +14,8 @@ _NODES = 12
 _GRAPH = 300
 """Larger graphs have no pictures: with their definitions they would be megabytes to load."""
 
-WIDEST = 900.0
-"""Pixels; a dialog of the UI cuts what is wider off, so a wider picture is made to fit."""
+WIDEST = 980.0
+"""Pixels; a dialog of the UI cuts off what is wider, and is no wider itself where nothing is."""
 
 _seen: list[tuple[Graph, GraphView]] = []
 
