@@ -40,7 +40,7 @@ _NODES = 12
 """No more features are drawn than this, neighbours and causes apart."""
 
 _LISTED = 25
-"""No more features downstream are listed; how many there are is told."""
+"""No more features downstream are listed, those with most rows; how many there are is told."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +187,9 @@ class Comparison:
 
     def _downstream_table(self, rows: Mapping[FeatureKey, int]) -> dg.TableMetadataValue:
         assert self.diff is not None  # the caller has asked
+        listed = list(self.downstream)
+        if len(listed) > _LISTED:
+            listed = sorted(listed, key=lambda key: -rows.get(key, 0))[:_LISTED]
         return table(
             {
                 "feature": str(key),
@@ -197,7 +200,7 @@ class Comparison:
                 ),
                 "rows": rows.get(key, 0),
             }
-            for key in self.downstream[:_LISTED]
+            for key in listed
         )
 
     @property
