@@ -162,6 +162,8 @@ class ReadStore(BaseStore):
 
         Raises:
             PlanError: samples of a feature that is no root, or a negative limit.
+            VersioningEngineMismatchError: the native engine was asked for and cannot do it;
+                `"auto"` goes on in memory, with a `PolarsMaterializationWarning`.
         """
         self._readable()
         graph = self.graph
