@@ -57,8 +57,13 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
         return f"There are {at_least} to process{waits}; no run was requested for them yet"
 
     def get_label(self) -> str:
-        """The condition in one word; it has no other label."""
-        return "increment_pending"
+        """What the page of an evaluation shows: the name, and what is waited for.
+
+        The counts are in the log of the tick; an evaluation has no place for them.
+        """
+        knobs = [f"min_samples={self.min_samples}"] if self.min_samples > 1 else []
+        knobs += [f"max_wait={self.max_wait}"] if self.max_wait else []
+        return f"{self.name}({', '.join(knobs)})" if knobs else self.name
 
     def evaluate(self, context: Any) -> Any:
         """Decide for one asset; called by an automation sensor in user code."""
