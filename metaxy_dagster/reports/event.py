@@ -23,6 +23,7 @@ from metaxy_dagster.reports.metadata import (
 from metaxy_dagster.reports.preview import cost_metadata
 from metaxy_dagster.resource import MetaxyStore, frozen
 
+_PARTITION_ROWS = "dagster/partition_row_count"
 _COUNTED = 400
 """The rows of more partitions than this are not counted one by one."""
 
@@ -77,7 +78,11 @@ def report(
             metadata["dagster/row_count"] = fingerprint.rows
         if opened.has_feature(receipt.feature):
             metadata |= _stored(opened, plan, receipt, filters, preview_rows)
-        counts = _per_partition(opened, plan, receipt, parts or {}) if row_count else {}
+        counts: dict[str, dict[str, Any]] = {}
+        if row_count and parts and len(parts) == 1:
+            counts = {key: {_PARTITION_ROWS: fingerprint.rows} for key in parts}
+        elif row_count and opened.has_feature(plan.key):
+            counts = _per_partition(opened, plan, receipt, parts or {})
     return Report(metadata, fingerprint.data_version, counts)
 
 
@@ -85,7 +90,7 @@ def _per_partition(
     opened: MetadataStore, plan: FeaturePlan, receipt: WriteReceipt, parts: Mapping[str, Part]
 ) -> dict[str, dict[str, Any]]:
     """The rows of each partition, and those that the run wrote: one query for them all."""
-    if not opened.has_feature(plan.key) or not 0 < len(parts) <= _COUNTED:
+    if not 0 < len(parts) <= _COUNTED:
         return {}
     types = types_of(opened, plan)
     mine = nw.col(MATERIALIZATION_ID) == (receipt.run_id or "")
@@ -97,7 +102,7 @@ def _per_partition(
     counted = opened.read(plan.key).select(*sums).collect("polars").rows(named=True)[0]
     return {
         key: {
-            "dagster/partition_row_count": int(counted[f"rows_{index}"] or 0),
+            _PARTITION_ROWS: int(counted[f"rows_{index}"] or 0),
             "metaxy/rows_written": int(counted[f"mine_{index}"] or 0),
         }
         for index, key in enumerate(parts)

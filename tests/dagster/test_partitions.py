@@ -134,6 +134,7 @@ def test_what_lies_outside_is_neither_done_nor_orphaned(graph, store):
     assert (told["metaxy/stale"], told["metaxy/new"], told["metaxy/orphaned"]) == (2, 0, 0)
     first = metadata(run(crop, store, "2026-01-02"), "crop")
     assert (first["metaxy/stale"], first["dagster/row_count"]) == (2, 2)
+    assert first["dagster/partition_row_count"] == 2
 
 
 def test_keys_of_texts_and_integers(graph, store):
