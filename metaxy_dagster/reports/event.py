@@ -82,12 +82,16 @@ def report(
         if row_count and parts and len(parts) == 1:
             counts = {key: {_PARTITION_ROWS: fingerprint.rows} for key in parts}
         elif row_count and opened.has_feature(plan.key):
-            counts = _per_partition(opened, plan, receipt, parts or {})
+            counts = _per_partition(opened, plan, receipt, filters, parts or {})
     return Report(metadata, fingerprint.data_version, counts)
 
 
 def _per_partition(
-    opened: MetadataStore, plan: FeaturePlan, receipt: WriteReceipt, parts: Mapping[str, Part]
+    opened: MetadataStore,
+    plan: FeaturePlan,
+    receipt: WriteReceipt,
+    filters: Any,
+    parts: Mapping[str, Part],
 ) -> dict[str, dict[str, Any]]:
     """The rows of each partition, and those that the run wrote: one query for them all."""
     if not 0 < len(parts) <= _COUNTED:
@@ -99,7 +103,8 @@ def _per_partition(
         inside = nw.all_horizontal(*part_filters(part, types), ignore_nulls=True)
         for name, chosen in (("rows", inside), ("mine", inside & mine)):
             sums.append(chosen.cast(nw.Int64()).sum().alias(f"{name}_{index}"))
-    counted = opened.read(plan.key).select(*sums).collect("polars").rows(named=True)[0]
+    rows = opened.read(plan.key, filters=list(filters))
+    counted = rows.select(*sums).collect("polars").rows(named=True)[0]
     return {
         key: {
             _PARTITION_ROWS: int(counted[f"rows_{index}"] or 0),
