@@ -135,7 +135,7 @@ class DuckDBBackend(SqlBackend):
         return [name for (name,) in found]
 
     def columns(self, table: str) -> ibis.Schema | None:
-        """See `SqlBackend.columns`; asked several times per write, so texts of types are read once."""
+        """See `SqlBackend.columns`; every write asks several times, so types are read once."""
         if table not in self.tables():
             return None
         described = self.fetch(f"DESCRIBE {self.quoted(table)}")

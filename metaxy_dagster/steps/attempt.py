@@ -22,6 +22,7 @@ from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.steps.chunks import with_provenance
 from metaxy_dagster.steps.increment import Increment, Work
 from metaxy_dagster.steps.orphans import OrphanPolicy, handle, policy_name
+from metaxy_dagster.steps.pace import Pace
 from metaxy_dagster.steps.samples import check_part
 from metaxy_dagster.steps.spool import SpoolLog
 
@@ -51,6 +52,7 @@ class Attempt:
     _began: float = field(default_factory=time.monotonic)
     _units: int = 0
     _failed: pl.DataFrame = field(default_factory=pl.DataFrame)
+    _pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
         self._written = self.increment.spool.log()
@@ -74,7 +76,7 @@ class Attempt:
         self._written.add(units)
         self._schema = rows.schema
         self.rows, self._units = self.rows + stored, self._units + units.height
-        self._report_progress(stored)
+        self._report_progress()
         return stored
 
     def record_failures(self) -> None:
@@ -185,12 +187,14 @@ class Attempt:
         outcomes["orphaned"] = Outcome(found, orphans, max(found - orphans, 0))
         return outcomes
 
-    def _report_progress(self, stored: int) -> None:
+    def _report_progress(self) -> None:
         left = self.increment.size - self._units
+        if left > 0 and not self._pace.is_due():
+            return
         rate = self._units / max(time.monotonic() - self._began, 1e-6)
         self.log.info(
-            "%s: %d rows stored, %d of %d units left, %.1f units/s",
-            *(self.work.feature, stored, left, self.increment.size, rate),
+            "%s: %d rows stored so far, %d of %d units left, %.1f units/s",
+            *(self.work.feature, self.rows, left, self.increment.size, rate),
         )
 
 

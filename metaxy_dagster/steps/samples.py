@@ -19,6 +19,7 @@ from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.resource import MetaxyStore
 from metaxy_dagster.steps.increment import Increment, Work, resolve
 from metaxy_dagster.steps.orphans import OrphanPolicy, handle, policy_name
+from metaxy_dagster.steps.pace import Pace
 from metaxy_dagster.steps.spool import Spool, SpoolLog
 
 
@@ -39,6 +40,8 @@ class SampleFeed:
     _spool: Spool = field(default_factory=Spool)
     _began: float = field(default_factory=time.monotonic)
     _seen: SpoolLog = field(init=False)
+    _listed: int = 0
+    _pace: Pace = field(default_factory=Pace)
 
     def __post_init__(self) -> None:
         self._seen = self._spool.log()
@@ -55,9 +58,12 @@ class SampleFeed:
             self._seen.add(samples.select(self._compared(samples)))
             self._found.update({name: increment.counts[name] for name in ("new", "stale")})
             stored = self._store(increment) if not self.work.options.dry_run else 0
-        self.log.info(
-            "%s: %d samples listed, %d new or changed", self.work.feature, samples.height, stored
-        )
+        self._listed += samples.height
+        if self._pace.is_due():
+            self.log.info(
+                "%s: %d samples listed so far, %d new or changed",
+                *(self.work.feature, self._listed, self._found.total()),
+            )
         return stored
 
     def finish(self, policy: OrphanPolicy) -> WriteReceipt:
