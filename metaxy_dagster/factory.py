@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import DefinitionError, FeatureGraph, FeatureKey, Graph, active_graph
+from metaxy_dagster.assets.arguments import feature_of
 from metaxy_dagster.assets.feature_asset import feature_asset
 from metaxy_dagster.assets.observe import observe_features
 from metaxy_dagster.assets.specs import feature_specs
@@ -118,7 +119,7 @@ def build_feature_definitions(
     by_partition = {assets.graph[key].key: found for key, found in (partitions or {}).items()}
     computed: dict[FeatureKey, dg.AssetsDefinition] = {}
     for named, how in (compute or {}).items():
-        feature = assets.graph[named].key
+        feature = feature_of(assets.graph, named, how)
         if isinstance(how, dg.AssetsDefinition):
             if assets.spec(feature).key not in how.keys:
                 raise DefinitionError(
