@@ -28,6 +28,7 @@ from pydantic import SecretStr
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never, notyet
 from metaxy_core.backends.clickhouse_sql import DIALECT, SQL, ClickHouseTypes, Connection
+from metaxy_core.backends.files import MAKE_IT
 from metaxy_core.backends.sql import HELD, SqlBackend, to_arrow
 from metaxy_core.columns import COMMIT, FEATURE_VERSION, MATERIALIZATION_ID, OPEN, SNAPSHOT_VERSION
 from metaxy_core.errors import ConfigError, StoreUnavailableError
@@ -363,7 +364,7 @@ class ClickHouseBackend(SqlBackend):
     def _unavailable(self, error: Error) -> StoreUnavailableError:
         uri, text = self.describe()["uri"], str(error).partition("\n")[0]
         if error.code == _NO_DATABASE:
-            made = "Write to the store first." if self.path else "Create it first."
+            made = MAKE_IT if self.path else "Create it first."
             advice = f"there is no database {self.database!r}. {made}"
             return StoreUnavailableError(uri, "missing", advice)
         if error.code == _READ_ONLY or (isinstance(error, ProgrammingError) and not self.path):

@@ -13,6 +13,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from metaxy_core.addresses import harmless
 from metaxy_core.backends.base import Mode
+from metaxy_core.backends.files import MAKE_IT
 from metaxy_core.backends.scanned import COUNTER, ScannedBackend, check_address, check_path
 from metaxy_core.errors import StoreUnavailableError
 
@@ -56,7 +57,7 @@ class DeltaBackend(ScannedBackend):
             raise StoreUnavailableError(
                 self.describe()["uri"],
                 "missing",
-                "there is no such folder. Write to the store first.",
+                f"there is no such folder. {MAKE_IT}",
             )
 
     def names(self) -> Sequence[str]:

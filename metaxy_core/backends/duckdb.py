@@ -23,6 +23,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 
 from metaxy_core.addresses import harmless
 from metaxy_core.backends.base import Capability, Gap, Mode, never
+from metaxy_core.backends.files import MAKE_IT, make_folder
 from metaxy_core.backends.sql import HELD, SqlBackend
 from metaxy_core.backends.waiting import telling
 from metaxy_core.errors import StoreUnavailableError
@@ -189,8 +190,10 @@ class DuckDBBackend(SqlBackend):
         is_file = not self.path.startswith(_MOTHERDUCK)
         if mode == "r" and is_file and not Path(self.path).exists():
             raise StoreUnavailableError(
-                harmless(self.path), "missing", "there is no such file. Write to the store first."
+                harmless(self.path), "missing", f"there is no such file. {MAKE_IT}"
             )
+        if mode == "w" and is_file:
+            make_folder(self.path)
         retry = tenacity.Retrying(
             stop=tenacity.stop_after_delay(self.lock_timeout),
             wait=tenacity.wait_random_exponential(multiplier=0.02, max=0.5),

@@ -18,6 +18,7 @@ import tenacity
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never
 from metaxy_core.backends.duckdb import OFFLINE, DuckDBBackend, is_lock
+from metaxy_core.backends.files import MAKE_IT, make_folder
 from metaxy_core.backends.scanned import check_address
 from metaxy_core.backends.sql import text_with_nul
 from metaxy_core.backends.waiting import telling
@@ -86,8 +87,10 @@ class DuckLakeBackend(DuckDBBackend):
         """See `SqlBackend.connected`; waits, bounded and with jitter, for a catalog in a file."""
         if self.kind != "postgres" and mode == "r" and not Path(self.address).exists():
             raise StoreUnavailableError(
-                self.address, "missing", "there is no such catalog. Write to the store first."
+                self.address, "missing", f"there is no such catalog. {MAKE_IT}"
             )
+        if self.kind != "postgres" and mode == "w":
+            make_folder(self.address)
         retry = tenacity.Retrying(
             stop=tenacity.stop_after_delay(self.lock_timeout),
             wait=tenacity.wait_random_exponential(multiplier=0.02, max=0.5),

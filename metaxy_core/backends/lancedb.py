@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from metaxy_core.addresses import harmless
 from metaxy_core.backends.base import Mode
+from metaxy_core.backends.files import MAKE_IT
 from metaxy_core.backends.scanned import COUNTER, ScannedBackend, check_address
 from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.frames.deferred import lazily
@@ -50,7 +51,7 @@ class LanceDBBackend(ScannedBackend):
             raise StoreUnavailableError(
                 self.describe()["uri"],
                 "missing",
-                "there is no such folder. Write to the store first.",
+                f"there is no such folder. {MAKE_IT}",
             )
         try:
             self._database = lancedb.connect(self.uri, storage_options=self.storage_options or None)

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from sqlglot import exp
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never, notyet
+from metaxy_core.backends.files import MAKE_IT
 from metaxy_core.backends.postgres_copy import copy_in, not_copied
 from metaxy_core.backends.postgres_ibis import DIALECT, IbisConnection, short_name
 from metaxy_core.backends.postgres_session import Connection, address, connect, read_parameters
@@ -276,7 +277,7 @@ class PostgresBackend(SqlBackend):
             )
         if mode == "r" and not self._schema_is_there():
             raise StoreUnavailableError(
-                uri, "missing", f"there is no schema {self.schema!r}. Write to the store first."
+                uri, "missing", f"there is no schema {self.schema!r}. {MAKE_IT}"
             )
 
     # The tables of the catalog are asked, as they are after a wait for others; to_regnamespace

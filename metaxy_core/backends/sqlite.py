@@ -21,6 +21,7 @@ import pyarrow as pa
 import tenacity
 
 from metaxy_core.backends.base import Capability, Gap, Mode, never, notyet
+from metaxy_core.backends.files import MAKE_IT, make_folder
 from metaxy_core.backends.sql import HELD, SqlBackend, name_of, unkept
 from metaxy_core.backends.sqlite_ibis import (
     DIALECT,
@@ -80,9 +81,9 @@ class SQLiteBackend(SqlBackend):
             yield self._memory
             return
         if mode == "r" and not Path(self.path).exists():
-            raise StoreUnavailableError(
-                self.path, "missing", "there is no such file. Write to the store first."
-            )
+            raise StoreUnavailableError(self.path, "missing", f"there is no such file. {MAKE_IT}")
+        if mode == "w":
+            make_folder(self.path)
         connection = self._waiting(self._connect, mode)
         try:
             yield _ibis(connection)

@@ -27,6 +27,7 @@ from metaxy_core.cli import (
     scaffold,
     snapshots,
     status,
+    ui,
 )
 from metaxy_core.cli.output import tell
 from metaxy_core.errors import MetaxyError
@@ -53,6 +54,7 @@ app.command(locks.lock, name="lock")
 app.command(plan.plan, name="plan")
 app.command(plan.explain, name="explain")
 app.command(snapshots.push, name="push")
+app.command(ui.ui, name="ui")
 lists.command(listing.features, name="features")
 lists.command(listing.stores, name="stores")
 failed.command(failures.listed, name="list")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from metaxy_core.cli.output import Format, gives, is_colourful, show, show_json
-from metaxy_core.cli.project import Project
+from metaxy_core.cli.project import NAME_FUNCTIONS, Project
 from metaxy_core.cli.revision import Named, named
 from metaxy_core.external import Mismatch
 from metaxy_core.render.text import visible
@@ -46,6 +46,7 @@ class CheckReport:
         compared: the features whose code is known on both sides.
         unrecorded: features whose code was not recorded.
         unknown: features that no function is known of.
+        lost: those of them whose code was recorded.
         external: features of other projects that have another version by now.
     """
 
@@ -55,6 +56,7 @@ class CheckReport:
     unreadable: tuple[UnreadableCode, ...]
     unrecorded: tuple[str, ...]
     unknown: tuple[str, ...]
+    lost: tuple[str, ...]
     external: tuple[Mismatch, ...]
     format: Literal[1] = 1
     kind: Literal["check"] = "check"
@@ -89,26 +91,27 @@ def check(
     from metaxy_core.drift import compare
     from metaxy_core.external import refuse_mismatches
 
-    now = named("code", project)
-    before = named(since, project)
+    now = named("code", project, functions=True)
+    before = named(since, project, functions=True)
     found = compare(before.graph, before.sources, now.graph, now.sources)
     lock, mismatches = _external(project)
+    unknown = {key for key in now.graph if key not in {*now.sources, *now.missing, *lock.features}}
     refuse_mismatches(mismatches, external_versions or project.settings().external_versions)
-    seen = {*now.sources, *now.missing, *lock.features}
     report = CheckReport(
         since=before.graph.snapshot_version,
         drift=tuple(Drifted(str(one.feature), one.functions, one.diff) for one in found),
         compared=_keys(now, now.sources.keys() & before.sources.keys()),
         unreadable=tuple(UnreadableCode(str(key), reason) for key, reason in now.missing.items()),
         unrecorded=_keys(now, now.sources.keys() - before.sources.keys()),
-        unknown=_keys(now, {key for key in now.graph if key not in seen}),
+        unknown=_keys(now, unknown),
+        lost=_keys(now, unknown & before.sources.keys()),
         external=tuple(mismatches),
     )
     if format == "json":
         show_json(asdict(report))
     else:
         show(_told(report))
-    return 2 if found or mismatches else 0
+    return 2 if found or mismatches or report.lost else 0
 
 
 def _external(project: Project) -> tuple[Lock, list[Mismatch]]:
@@ -144,6 +147,9 @@ def _told(report: CheckReport) -> str:
         lines.append("Raise a code version where results differ; else `metaxy push` records this.")
     lines += _listed("No code was recorded of", report.unrecorded)
     lines += _listed("No function is known here of", report.unknown)
+    lines += _listed("Their code was recorded, and is not compared", report.lost)
+    if report.unknown and (report.lost or not report.compared):
+        lines.append(NAME_FUNCTIONS)
     for found in report.external:
         now = f"it has recorded {found.recorded[:8]}." if found.recorded else "it has it no more."
         locked = (found.locked or "")[:8]

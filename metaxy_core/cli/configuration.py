@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from metaxy_core.cli.output import Format, gives, show_records, tell
 from metaxy_core.cli.project import Project
-from metaxy_core.errors import MetaxyError
+from metaxy_core.errors import ConfigError, MetaxyError
 
 if TYPE_CHECKING:
     from metaxy_core.config import MetaxyConfig
@@ -87,6 +87,7 @@ def check(
 
 def _settings(config: MetaxyConfig) -> Iterator[Setting]:
     from metaxy_core.config.layers import OPTIONS
+    from metaxy_core.config.loading import store_settings
     from metaxy_core.config.secrets import shown
 
     plain = config.model_dump(mode="json", exclude={"stores"})
@@ -94,6 +95,8 @@ def _settings(config: MetaxyConfig) -> Iterator[Setting]:
         value = config.shown_store if name == "store" else value
         yield Setting(name, value, config.origin(name))
     for store, settings in config.stores.items():
+        with suppress(ConfigError):  # a variable that is not set is shown by its name
+            settings = store_settings(config, store)
         at = ("stores", store)
         yield Setting(f"stores.{store}.type", settings.type, config.origin(*at, "type"))
         if settings.fallback_stores:

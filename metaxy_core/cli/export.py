@@ -14,16 +14,17 @@ from metaxy_core.graph import GraphSnapshot
 _LIBRARY = Path(__file__).parents[1]
 
 
-def main(output: str, top: str, tree: str, module: str | None = None) -> None:
+def main(output: str, top: str, tree: str, functions: str, module: str | None = None) -> None:
     """Write `snapshot`, `sources` and `missing`, or `error`, as JSON.
 
     Args:
         top: the work tree of the user, which nothing may be imported from.
         tree: the one to import from.
+        functions: `functions`, to import the modules that hold them, too.
         module: the module of the features; by default the one that is configured there.
     """
     try:
-        graph = Project(module=module).graph()
+        graph = Project(module=module).graph(functions=functions == "functions")
         _check_origin(Path(top).resolve(), Path(tree).resolve())
         texts, missing = sources(graph)
         found = {

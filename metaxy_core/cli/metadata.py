@@ -10,9 +10,11 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from metaxy_core.cli.output import Format, gives, progress, show, show_records, show_rows
+from metaxy_core.cli.output import Format, gives, progress, show, show_records, show_rows, tell
 from metaxy_core.cli.project import Project, counting
 from metaxy_core.errors import ConfigError
+from metaxy_core.graph import Graph
+from metaxy_core.keys import FeatureKey
 from metaxy_core.render.text import visible
 
 _HERE = Project()
@@ -85,6 +87,8 @@ def copy(
 ) -> int:
     """Copy rows from another store; what is here already is not copied again.
 
+    The recorded graphs come, too, where this store has recorded none.
+
     Example: metaxy metadata copy prod example/video --store dev --dry-run
 
     Exit codes: 0 copied, or nothing to copy; 1 a mistake.
@@ -111,6 +115,9 @@ def copy(
                 history=history,
                 dry_run=dry_run,
             )
+        graphs = store.copy_snapshots(other, dry_run=dry_run)
+    if graphs:
+        tell(f"Recorded graphs {'to copy' if dry_run else 'copied'}: {graphs}.")
     show_counts(copied, format, "to copy" if dry_run else "copied")
     return 0
 
@@ -201,12 +208,23 @@ def rebase(
     store = project.metadata_store(project.graph())
     with store.open("r" if dry_run else "w"):
         before = store.load_snapshot(snapshot)
+        same = [f for f in features if _version(before.graph, f) == _version(store.graph, f)]
         carried = {
             feature: store.rebase(feature, from_snapshot=before, dry_run=dry_run)
             for feature in progress(features, "rebasing")
         }
+    if same:
+        tell(
+            f"{', '.join(same)}: as the graph {before.version[:8]} has it, so there is nothing to "
+            "carry. Name an earlier one with --snapshot; `metaxy graph history` lists them."
+        )
     show_counts(carried, format, "to carry" if dry_run else "carried", "units")
     return 0
+
+
+def _version(graph: Graph, feature: str) -> str | None:
+    known = graph.versions.get(FeatureKey.of(feature))
+    return None if known is None else known.feature
 
 
 def show_counts(counts: Mapping[str, int], format: Format, verb: str, unit: str = "rows") -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -100,7 +100,9 @@ def show_records(
     show_rows(columns, [asdict(record) for record in records], format, empty)
 
 
-def progress(items: Sequence[T], label: str, name: Callable[[T], str] = str) -> Iterator[T]:
+def progress(
+    items: Sequence[T], label: str, name: Callable[[T], str] = str
+) -> Generator[T, None, None]:
     """The items, with a bar on standard error while they are worked on, on a terminal only."""
     if len(items) < 2 or not sys.stderr.isatty():
         yield from items

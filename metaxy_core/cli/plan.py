@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from metaxy_core.cli.output import Format, gives, show, show_rows, tell
+from metaxy_core.cli.output import Format, gives, progress, show, show_rows, tell
 from metaxy_core.cli.project import Project
 from metaxy_core.errors import ConfigError
 from metaxy_core.render.text import one_line, visible
@@ -63,9 +64,18 @@ def plan(
     """
     graph = project.graph()
     chosen = [graph[key].key for key in features] or None
-    with project.metadata_store(graph).open("r") as store:
+    above = {up for key in chosen or () for up in (key, *graph.upstream(key))}
+    walked = [key for key in graph if chosen is None or key in above]
+    with (
+        project.metadata_store(graph).open("r") as store,
+        closing(progress(walked, "planning")) as bar,
+    ):
         found = store.plan(
-            chosen, max_samples=max_samples, max_cost=max_cost, with_units=out is not None
+            chosen,
+            max_samples=max_samples,
+            max_cost=max_cost,
+            with_units=out is not None,
+            on_feature=lambda _: next(bar, None),
         )
     if out is not None:
         try:
@@ -115,7 +125,8 @@ def explain(
         show(json.dumps(rows, indent=2))
         return 0
     said = planned.unknown or planned.inexact
-    show("\n".join([*_causes(planned), *([said] if said else [])]) or f"{feature} is up to date")
+    lines = [*_causes(planned), *([said] if said else [])] or [f"{feature} has nothing to do."]
+    show("\n".join([*lines, *_failed(planned)]))
     return 0
 
 
@@ -141,13 +152,23 @@ def _show(plan: WorkPlan) -> None:
         told = [*_causes(one), *filter(None, [one.unknown, one.inexact])]
         if told:
             lines += ["", one.feature, *(f"  {line}" for line in told)]
-    total = [f"{plan.planned:,} samples planned" if plan.planned else ""]
+    samples = "sample" if plan.planned == 1 else "samples"
+    total = [f"{plan.planned:,} {samples} planned" if plan.planned else ""]
     total += [_time(plan.seconds), _money(plan.money)]
+    failed = _failed(*plan)
     if plan.is_in_sync:
-        lines += ["", "Everything is up to date."]
+        lines += ["", "There is nothing to run." if failed else "Everything is up to date."]
     else:
         lines += ["", ", ".join(filter(None, total)) or "Nothing can be planned yet."]
-    show("\n".join(lines))
+    show("\n".join([*lines, *failed]))
+
+
+def _failed(*planned: PlannedFeature) -> list[str]:
+    """A line on samples that failed and are left out, if there are any."""
+    counts = [one.then or one.now for one in planned]
+    failed = sum(count.failed for count in counts if count is not None)
+    left = f"Failed, and left out: {failed:,}; `metaxy failures list` tells why."
+    return [left] if failed else []
 
 
 def _causes(one: PlannedFeature) -> list[str]:

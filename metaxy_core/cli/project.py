@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from metaxy_core.graph import Graph
     from metaxy_core.store import MetadataStore
 
+NAME_FUNCTIONS = (
+    'Name the modules that hold them: functions = ["package.definitions"] in metaxy.toml, or '
+    "--module package.definitions."
+)
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
@@ -69,8 +74,11 @@ class Project:
             hash_algorithm=self.hash_algorithm,
         )
 
-    def graph(self) -> Graph:
+    def graph(self, *, functions: bool = False) -> Graph:
         """Import the features and give their graph; what they print goes to standard error.
+
+        Args:
+            functions: whether to import the modules that hold their functions, too.
 
         Raises:
             ConfigError: no module is named, or it cannot be imported.
@@ -79,7 +87,7 @@ class Project:
         from metaxy_core.graph import Graph
 
         with redirect_stdout(sys.stderr):
-            found = self.settings().load_features()
+            found = self.settings().load_features(functions=functions)
         return found if isinstance(found, Graph) else found.freeze()
 
     def metadata_store(self, graph: Graph | None = None) -> MetadataStore:

@@ -31,12 +31,13 @@ class Named:
     missing: Mapping[FeatureKey, str]
 
 
-def named(reference: str, project: Project) -> Named:
+def named(reference: str, project: Project, *, functions: bool = False) -> Named:
     """Load the graph that a text means.
 
     Args:
         reference: `code`, `latest`, a tag, the beginning of a recorded version, `git:REF`, or a
             file that `metaxy graph snapshot` wrote.
+        functions: whether the code of the features is asked for, which recorded graphs have.
 
     Raises:
         MetaxyError: there is no such graph.
@@ -44,12 +45,13 @@ def named(reference: str, project: Project) -> Named:
     from metaxy_core.drift import sources
 
     if reference == "code":
-        graph = project.graph()
+        graph = project.graph(functions=functions)
         return Named(graph, *sources(graph))
     if reference.startswith(GIT):
         from metaxy_core.cli.worktree import at_ref
 
-        return at_ref(reference.removeprefix(GIT), project.module, project.config)
+        ref = reference.removeprefix(GIT)
+        return at_ref(ref, project.module, project.config, functions=functions)
     path = Path(reference)
     if path.suffix == ".json" or path.is_file():
         return Named(_from_file(path), {}, {})

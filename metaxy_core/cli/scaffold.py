@@ -18,6 +18,7 @@ _TOML = """\
 # What is here may also come from the environment: METAXY_STORE=prod, METAXY_STORES__DEV__PATH=…
 project = "{name}"
 entrypoints = ["{package}.features"]
+functions = ["{package}.definitions"]  # whose code `metaxy graph check` compares
 store = "dev"
 
 [stores.dev]
@@ -110,11 +111,12 @@ defs = dg.Definitions(
 _README = """\
 # {name}
 
-    dagster dev -m {package}.definitions    # the pipeline, in the browser
+    metaxy ui                               # the pipeline in the browser, by Dagster
     metaxy list features                    # what there is
     metaxy push                             # record the graph as it stands
     metaxy status                           # what there is to do
-    metaxy graph diff                       # what a change of code makes run again
+    metaxy graph diff                       # what a change of features makes run again
+    metaxy graph check                      # what changed without a new code version
 
 - `metaxy.toml`: where the metadata is kept.
 - `{package}/features.py`: what the pipeline makes, and what from.
@@ -173,7 +175,7 @@ def init(
     show_records(("path", "action"), written, format, "")
     if format == "plain" and not dry_run:
         where = "" if directory == Path() else f"cd {shlex.quote(str(directory))} && "
-        show(f"Next: {where}dagster dev -m {_package(called)}.definitions")
+        show(f"Next: {where}metaxy ui")
     return 0
 
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from metaxy_core.cli.metadata import DryRun
-from metaxy_core.cli.output import Format, gives, show, show_records
-from metaxy_core.cli.project import Project, counting
+from metaxy_core.cli.output import Format, gives, show, show_records, tell
+from metaxy_core.cli.project import NAME_FUNCTIONS, Project, counting
 from metaxy_core.render.text import visible
 
 _HERE = Project()
@@ -78,10 +78,12 @@ def push(
         tag: A name for the graph: `metaxy graph diff v1`.
         move_tag: Take the name from another graph that has it.
     """
-    graph = project.graph()
+    graph = project.graph(functions=True)
     store = project.metadata_store(graph)
     with counting(store, dry_run=dry_run) as target:
+        before = target.load_sources() if target.snapshots() else {}
         recorded = target.push(tag, move_tag=move_tag, dry_run=dry_run)
+        after = target.load_sources() if recorded and not dry_run else before
     version, count = graph.snapshot_version, len(graph)
     where = visible(store.display())
     named = f" It {'would have' if dry_run else 'has'} the tag {tag}." if tag else ""
@@ -92,6 +94,9 @@ def push(
         show(f"{verb} {version[:8]} ({count} features) in {where}.{named}")
     else:
         show(f"{version[:8]} is already the newest in {where}.{named}")
+    if lost := [str(key) for key in graph if key in before and key not in after]:
+        tell(f"No function is known here of {', '.join(lost)}, whose code is recorded no longer.")
+        tell(NAME_FUNCTIONS)
     return 0
 
 

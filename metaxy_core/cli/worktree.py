@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,13 +58,16 @@ class _Repository:
         return ran.stdout.strip()
 
 
-def at_ref(ref: str, module: str | None = None, config: Path | None = None) -> Named:
+def at_ref(
+    ref: str, module: str | None = None, config: Path | None = None, *, functions: bool = False
+) -> Named:
     """The graph, and the code of its features, as they were at a git ref.
 
     Args:
         ref: a branch, a tag, a commit, `HEAD~1`.
         module: the module of the features, where the user has named one.
         config: the configuration file, where the user has named one.
+        functions: whether the code of the features is asked for.
 
     Raises:
         ConfigError: there is no git, no such ref, or the features cannot be imported there.
@@ -72,7 +75,8 @@ def at_ref(ref: str, module: str | None = None, config: Path | None = None) -> N
     repository = _repository()
     commit = _commit(repository, ref)
     with _checked_out(repository, commit) as tree:
-        found = _export(repository, tree, ref, module, config)
+        asked = ["functions" if functions else "features", *([module] if module else [])]
+        found = _export(repository, tree, ref, asked, config)
     graph = GraphSnapshot.from_json(found["snapshot"]).graph
     keyed = ({FeatureKey.of(k): v for k, v in found[n].items()} for n in ("sources", "missing"))
     return Named(graph, *keyed)
@@ -120,7 +124,7 @@ def _checked_out(repository: _Repository, commit: str) -> Iterator[Path]:
 
 
 def _export(
-    repository: _Repository, tree: Path, ref: str, module: str | None, config: Path | None
+    repository: _Repository, tree: Path, ref: str, asked: Sequence[str], config: Path | None
 ) -> dict[str, Any]:
     here = tree / repository.inside
     if not here.is_dir():
@@ -131,7 +135,7 @@ def _export(
         environment["METAXY_CONFIG"] = _moved(repository, tree, config)
     ran = subprocess.run(  # noqa: S603  # this very Python
         [sys.executable, "-P", "-c", _CHILD, str(_LIBRARY), str(output),
-         str(repository.top), str(tree), *([module] if module else [])],
+         str(repository.top), str(tree), *asked],
         cwd=here, env=environment, capture_output=True, text=True,
         errors="replace", check=False,
     )  # fmt: skip

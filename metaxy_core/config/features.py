@@ -6,7 +6,7 @@ import importlib
 import sys
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -70,11 +70,8 @@ class EntryPoint:
 
 def entry_points_of(config: MetaxyConfig) -> Iterator[EntryPoint]:
     """The entry points of a project: `entrypoints`, `module`, those of installed packages."""
-    for key, names in (("entrypoints", config.entrypoints), ("module", (config.module,))):
-        origin = config._merged.origin((key,))
-        for named in filter(None, names):
-            said = origin.call((key,)) if origin else key
-            yield EntryPoint(named, said, origin.base if origin else config.root)
+    yield from _named(config, "entrypoints", config.entrypoints)
+    yield from _named(config, "module", (config.module,))
     if not _is_chosen(config):
         for found in entry_points(group=GROUP):
             package = found.dist.name if found.dist else "?"
@@ -82,7 +79,7 @@ def entry_points_of(config: MetaxyConfig) -> Iterator[EntryPoint]:
             yield EntryPoint(found.value, said, config.root)
 
 
-def load_features(config: MetaxyConfig) -> FeatureGraph | Graph:
+def load_features(config: MetaxyConfig, *, functions: bool = False) -> FeatureGraph | Graph:
     """See `MetaxyConfig.load_features`."""
     points = list(entry_points_of(config))
     if _is_chosen(config):
@@ -94,6 +91,9 @@ def load_features(config: MetaxyConfig) -> FeatureGraph | Graph:
             "under [tool.metaxy] in pyproject.toml."
         )
     loaded = [point.load() for point in points]
+    if functions and not _is_chosen(config):
+        for point in _named(config, "functions", config.functions):
+            imported(point.named, point.directory, point.said)
     graphs = [graph for graph in loaded if graph is not None]
     if not graphs:
         return active_graph()
@@ -103,6 +103,13 @@ def load_features(config: MetaxyConfig) -> FeatureGraph | Graph:
     frozen = [one.freeze() if isinstance(one, FeatureGraph) else one for one in graphs]
     distinct = {id(one): one for one in [*registered, *frozen]}
     return FeatureGraph(spec for one in distinct.values() for spec in one.values())
+
+
+def _named(config: MetaxyConfig, key: str, names: Iterable[str | None]) -> Iterator[EntryPoint]:
+    origin = config._merged.origin((key,))
+    for named in filter(None, names):
+        said = origin.call((key,)) if origin else key
+        yield EntryPoint(named, said, origin.base if origin else config.root)
 
 
 def imported(module: str, directory: Path, said: str) -> object:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from metaxy_core.config.discovery import find
-from metaxy_core.config.environment import CONFIG, from_environment, listed
+from metaxy_core.config.environment import CONFIG, from_environment
 from metaxy_core.config.interpolation import expand, interpolate
 from metaxy_core.config.layers import Key, Layer, Merged, merge, normalised
 from metaxy_core.config.reading import read_table
@@ -39,14 +39,8 @@ def load(
     for layer in layers:
         _check_names(layer)
     merged = merge(layers)
-    raw = frozenset(merged.values.get("stores", {})) - _used(merged)
     values = {
-        name: {
-            store: one if store in raw else interpolate(one, (name, store), merged)
-            for store, one in value.items()
-        }
-        if name == "stores"
-        else interpolate(value, (name,), merged)
+        name: value if name == "stores" else interpolate(value, (name,), merged)
         for name, value in merged.values.items()
     }
     try:
@@ -55,7 +49,6 @@ def load(
         raise ConfigError("; ".join(mistakes(error, merged))) from None
     config._files = tuple(Path(layer.name) for layer in files)
     config._merged = merged
-    config._raw = raw
     return config
 
 
@@ -122,28 +115,13 @@ def _check_names(layer: Layer) -> None:
             raise ConfigError(f"{where} is no setting. {hint}")
 
 
-def _used(merged: Merged) -> set[str]:
-    """The default store and those it falls back to: their variables are needed from the start."""
-    stores = merged.values.get("stores", {})
-    named = interpolate(merged.values.get("store"), ("store",), merged)
-    wanted = [named] if named else list(stores) if len(stores) == 1 else []
-    found: set[str] = set()
-    while wanted:
-        name = wanted.pop()
-        if isinstance(name, str) and name in stores and name not in found:
-            found.add(name)
-            fallbacks = listed(stores[name].get("fallback_stores", ()))
-            wanted.extend(fallbacks if isinstance(fallbacks, list) else ())
-    return found
-
-
 def store_settings(config: MetaxyConfig, name: str) -> StoreSettings:
-    """A named store's settings with its variables replaced.
+    """A named store's settings with its variables replaced, which are asked for by its use alone.
 
     Raises:
         ConfigError: one of them is not set.
     """
-    if name not in config._raw:
+    raw = config._merged.values.get("stores", {}).get(name)
+    if raw is None:
         return config.stores[name]
-    raw = config._merged.values["stores"][name]
     return StoreSettings.model_validate(interpolate(raw, ("stores", name), config._merged))

@@ -71,6 +71,8 @@ class MetaxyConfig(BaseModel):
         stores: stores by name.
         entrypoints: modules that declare features; `package.features:graph` is a graph in one.
         module: one such module, for projects that have one.
+        functions: modules that hold the functions of features, imported where their code is
+            recorded or compared.
         hash_algorithm: of the stores that do not say otherwise.
         auto_create_tables: whether a store makes a feature's table at its first write.
         allow_classes: what a store's `type` may name besides the short names: `module:Class`, or
@@ -91,6 +93,7 @@ class MetaxyConfig(BaseModel):
     stores: dict[str, StoreSettings] = Field(default_factory=dict)
     entrypoints: Names = ()
     module: str | None = None
+    functions: Names = ()
     hash_algorithm: Annotated[HashAlgorithm, BeforeValidator(_hash)] = HashAlgorithm.MD5
     auto_create_tables: bool = True
     allow_classes: Names = ()
@@ -100,7 +103,6 @@ class MetaxyConfig(BaseModel):
 
     _files: tuple[Path, ...] = PrivateAttr(default=())
     _merged: Merged = PrivateAttr(default_factory=Merged)
-    _raw: frozenset[str] = PrivateAttr(default=frozenset())
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """What is shown: of a store that has no name, what of its path may be."""
@@ -128,6 +130,7 @@ class MetaxyConfig(BaseModel):
         Raises:
             ConfigError: the file is missing, not TOML or too large; a key is unknown or has a
                 wrong value; a variable is not set. The message names the file and the key.
+                Variables in a store's settings are asked for when that store is made.
         """
         from metaxy_core.config.loading import load
 
@@ -178,7 +181,9 @@ class MetaxyConfig(BaseModel):
         """Where the features of other projects are locked: `metaxy.lock` beside the file."""
         return self.root / LOCK_FILE
 
-    def load_features(self, *, locked: bool = True) -> FeatureGraph | Graph:
+    def load_features(
+        self, *, locked: bool = True, functions: bool = False
+    ) -> FeatureGraph | Graph:
         """Import the features: the entry points, `module`, and those of installed packages.
 
         Feature classes register in the active graph, so that is what comes back, unless every
@@ -187,6 +192,7 @@ class MetaxyConfig(BaseModel):
 
         Args:
             locked: whether to add the features of other projects.
+            functions: whether to import the modules of `functions`, too.
 
         Raises:
             ConfigError: a module cannot be imported; names the place in it.
@@ -196,7 +202,7 @@ class MetaxyConfig(BaseModel):
         from metaxy_core.external import use_lock
         from metaxy_core.graph import FeatureGraph
 
-        found = load_features(self)
+        found = load_features(self, functions=functions)
         if locked and isinstance(found, FeatureGraph):
             use_lock(self.lock_file, found)
         return found

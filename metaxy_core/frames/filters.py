@@ -67,7 +67,8 @@ def fits(predicate: Predicate, schema: Mapping[str, nw.dtypes.DType]) -> bool:
     except nw.exceptions.ColumnNotFoundError:
         return False
     except (nw.exceptions.NarwhalsError, pl.exceptions.PolarsError) as error:
-        raise FilterError(f"The filter {predicate!r} cannot be applied: {error}") from error
+        told = str(error).partition("\n")[0]
+        raise FilterError(f"The filter {predicate!r} cannot be applied: {told}") from error
     return True
 
 
@@ -89,8 +90,13 @@ def columns_of(text: str) -> frozenset[str]:
     )
 
 
-def apply(frame: LazyFrame, predicates: Sequence[Predicate]) -> LazyFrame:
+def apply(
+    frame: LazyFrame, predicates: Sequence[Predicate], named: Sequence[str] = ()
+) -> LazyFrame:
     """Keep the rows for which every predicate holds.
+
+    Args:
+        named: columns of the library's own that a message is to name beside the user's.
 
     Raises:
         FilterError: a predicate asks for other columns, or compares what cannot be compared.
@@ -102,7 +108,7 @@ def apply(frame: LazyFrame, predicates: Sequence[Predicate]) -> LazyFrame:
         if not fits(predicate, schema):
             raise FilterError(
                 f"The filter {predicate!r} asks for columns that are not there. Columns: "
-                f"{', '.join(name for name in schema if not is_system(name))}."
+                f"{', '.join(one for one in schema if one in named or not is_system(one))}."
             )
     # As a column first, so that a condition on no column holds for every row.
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +20,8 @@ from metaxy_core.graph.plan import FeaturePlan, plan_feature
 from metaxy_core.graph.versions import FeatureVersions, snapshot_version, versions
 from metaxy_core.keys import FeatureKey
 from metaxy_core.spec import FeatureSpec
+
+_MOST_NAMES = 20
 
 
 class Graph(GraphSpellings, Mapping[FeatureKey, FeatureSpec]):
@@ -49,8 +52,7 @@ class Graph(GraphSpellings, Mapping[FeatureKey, FeatureSpec]):
             return self._specs[wanted]
         except KeyError:
             raise UnknownFeatureError(
-                f"The graph has no feature '{wanted}'. Its features are: "
-                f"{', '.join(map(str, sorted(self._specs)[:20]))}."
+                f"The graph has no feature '{wanted}'. {_known(str(wanted), self._specs)}"
             ) from None
 
     def __contains__(self, key: object) -> bool:
@@ -129,6 +131,15 @@ def check_new(
             f"The features '{clash}' and '{spec.key}' would share the table "
             f"'{spec.key.to_table().lower()}' in a database that folds case."
         )
+
+
+def _known(wanted: str, features: Iterable[FeatureKey]) -> str:
+    """What was probably meant, or what there is."""
+    names = sorted(map(str, features))
+    if close := get_close_matches(wanted, names, n=1):
+        return f"Did you mean '{close[0]}'?"
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"Its features are: {', '.join(names[:_MOST_NAMES]) or 'none'}{more}."
 
 
 def _parents_first(specs: Mapping[FeatureKey, FeatureSpec]) -> dict[FeatureKey, FeatureSpec]:

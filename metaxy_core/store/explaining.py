@@ -27,15 +27,15 @@ from metaxy_core.errors import MetadataSchemaError
 from metaxy_core.graph import EdgePlan, FeaturePlan, Graph
 from metaxy_core.keys import FieldKey, FieldRef
 from metaxy_core.spec import LineageKind
-from metaxy_core.store import fallback
+from metaxy_core.store import failing, fallback
 from metaxy_core.store.reading import complete, filled, stored, stored_with_marks
 from metaxy_core.store.request import Request
 from metaxy_core.store.resolving import resolve
 from metaxy_core.store.tables import empty_table, id_types_of_parents
 from metaxy_core.versioning import edge_rows
-from metaxy_core.versioning.increment import NEW, ORPHANED
+from metaxy_core.versioning.increment import ORPHANED
 from metaxy_core.work.causes import code_changes
-from metaxy_core.work.explanation import Explanation, Reason, Status
+from metaxy_core.work.explanation import Explanation, Failure, Reason, Status
 
 if TYPE_CHECKING:
     from metaxy_core.store.base import BaseStore
@@ -61,11 +61,11 @@ def explain(
     fields: dict[str, tuple[Reason, ...]] = {}
     if label is not None:
         status = label[STATUS]
-        if status == NEW:
-            fields = {"": about.appeared(plan, unit)}
-        elif status == ORPHANED:
+        if status == ORPHANED:
             fields = {"": about.gone(plan, unit)}
-        elif kept is not None:
+        elif kept is None:
+            fields = {"": about.appeared(plan, unit)}
+        else:
             names = [FieldKey(name) for name in (label[STALE_FIELDS] or "").split(",") if name]
             fields = {str(name): about.field(plan, name, unit, kept) for name in names}
             if not names and status == "stale":
@@ -77,6 +77,7 @@ def explain(
         stored_at=kept and kept[UPDATED_AT],
         run=kept and kept[MATERIALIZATION_ID],
         version=kept and kept[FEATURE_VERSION],
+        failure=_failure(store, plan, unit),
         fields=fields,
     )
 
@@ -123,15 +124,11 @@ class Explaining:
         self, plan: FeaturePlan, field: FieldKey, unit: Unit, then: Mapping[str, Any]
     ) -> tuple[Reason, ...]:
         """Why a field of a stored row differs from what it would be made from now."""
-        before = self.recorded.find(plan.key, then[FEATURE_VERSION])
-        reasons = self._code(FieldRef(plan.key, field), before)
-        parents = next(one.parents for one in plan.fields if one.key == field)
-        for edge in plan.edges:
-            names = [ref.field for ref in parents if ref.feature == edge.parent.key]
-            if names:
-                reasons += self._edge(edge, names, unit, before, then[COMMIT], _LAST)
+        version = self.graph.versions[plan.key].feature
+        reasons = self._made(plan, field, unit, then, version, _LAST)
         if not reasons:
             # Rows of another store have commits of their own: what they were then is not known.
+            parents = next(one.parents for one in plan.fields if one.key == field)
             subject = str(FieldRef(plan.key, field))
             reasons = [Reason(kind="data", subject=str(ref)) for ref in parents]
             reasons = reasons or [Reason(kind="samples", subject=subject)]
@@ -141,20 +138,18 @@ class Explaining:
         """The parents' rows that make a unit expected."""
         reasons = []
         for edge in plan.edges:
-            rows = self._seen(edge, unit, _LAST)
+            rows = self._seen(edge, self._history(edge, unit), unit, _LAST)
             if rows.height:
-                row = rows.sort(COMMIT).row(-1, named=True)
-                at = {"at": row[UPDATED_AT], "run": row[MATERIALIZATION_ID]}
-                reasons.append(Reason(kind="new", subject=str(edge.parent.key), **at))
+                reasons.append(_new(edge, rows.sort(COMMIT).row(-1, named=True)))
         return tuple(reasons) or (Reason(kind="new", subject=str(plan.key)),)
 
     def gone(self, plan: FeaturePlan, unit: Unit) -> tuple[Reason, ...]:
         """The parents whose rows a unit would need."""
         reasons = []
         for edge in plan.edges:
-            if self._seen(edge, unit, _LAST).height:
-                continue
-            reasons.append(_gone(edge, self._history(edge, unit)))
+            history = self._history(edge, unit)
+            if not self._seen(edge, history, unit, _LAST).height:
+                reasons.append(_gone(edge, history))
         return tuple(reasons) or (Reason(kind="gone", subject=str(plan.key)),)
 
     def now(self, plan: FeaturePlan, unit: Unit) -> pl.DataFrame:
@@ -169,12 +164,40 @@ class Explaining:
         found: pl.DataFrame = stored_with_marks(plan, rows, version).collect("polars").to_native()
         return found
 
-    def _code(self, field: FieldRef, before: Graph | None) -> list[Reason]:
-        """A change of the field's own declaration."""
-        changes = () if before is None else code_changes(before, self.graph, field)
+    def _made(
+        self,
+        plan: FeaturePlan,
+        field: FieldKey,
+        unit: Unit,
+        then: Mapping[str, Any],
+        version: str,
+        now: int,
+    ) -> list[Reason]:
+        """What made a unit's field another since a row: its own code, then what its parents gave.
+
+        Args:
+            then: the row.
+            version: the feature version now.
+            now: the commit up to which the parents' rows are looked at.
+        """
+        before = self.recorded.find(plan.key, then[FEATURE_VERSION])
+        reasons = self._code(FieldRef(plan.key, field), then[FEATURE_VERSION], version)
+        parents = next(one.parents for one in plan.fields if one.key == field)
+        for edge in plan.edges:
+            names = [ref.field for ref in parents if ref.feature == edge.parent.key]
+            if names:
+                reasons += self._edge(edge, names, unit, before, then[COMMIT], now)
+        return reasons
+
+    def _code(self, field: FieldRef, old: str, new: str) -> list[Reason]:
+        """A change of the field's own declaration between two versions of its feature."""
+        before, after = (self.recorded.find(field.feature, version) for version in (old, new))
+        if before is None or after is None:
+            unknown = {"before": old[:8], "after": new[:8]}
+            return [Reason(kind="unrecorded", subject=str(field.feature), **unknown)]
         return [
             Reason(kind="code", subject=str(field), before=one.before, after=one.after)
-            for one in changes
+            for one in code_changes(before, after, field)
             if one.field == str(field)
         ]
 
@@ -188,15 +211,13 @@ class Explaining:
         now: int,
     ) -> list[Reason]:
         """What an edge gave to a unit then and gives now, where that differs."""
-        old, new = self._seen(edge, unit, then, before), self._seen(edge, unit, now)
+        history = self._history(edge, unit)
+        old = self._seen(edge, history, unit, then, before)
+        new = self._seen(edge, history, unit, now)
         if edge.kind is LineageKind.AGGREGATION:
-            return self._members(edge, fields, unit, old, new)
+            return self._members(edge, fields, history, old, new)
         if old.height != new.height:
-            if not new.height:
-                return [_gone(edge, self._history(edge, unit))]
-            row = new.row(0, named=True)
-            at, run = row[UPDATED_AT], row[MATERIALIZATION_ID]
-            return [Reason(kind="new", subject=str(edge.parent.key), at=at, run=run)]
+            return [_new(edge, new.row(0, named=True)) if new.height else _gone(edge, history)]
         if not new.height:
             return []
         return self._rows(edge, fields, old.row(0, named=True), new.row(0, named=True))
@@ -205,7 +226,7 @@ class Explaining:
         self,
         edge: EdgePlan,
         fields: Sequence[FieldKey],
-        unit: Unit,
+        history: pl.DataFrame,
         old: pl.DataFrame,
         new: pl.DataFrame,
     ) -> list[Reason]:
@@ -220,11 +241,9 @@ class Explaining:
         came, went = new.join(old, on=ids, how="anti"), old.join(new, on=ids, how="anti")
         because = []
         for row in came.sort(ids).head(_MEMBERS).rows(named=True):
-            at, run = row[UPDATED_AT], row[MATERIALIZATION_ID]
             member = {name: row[name] for name in ids}
-            subject = str(edge.parent.key)
-            because.append(Reason(kind="new", subject=subject, at=at, run=run, sample=member))
-        history = self._history(edge, unit).rename(dict(edge.dep.rename)) if went.height else old
+            because.append(_new(edge, row).model_copy(update={"sample": member}))
+        history = history.rename(dict(edge.dep.rename))
         for row in went.sort(ids).head(_MEMBERS).rows(named=True):
             member = {name: row[name] for name in ids}
             is_it = pl.all_horizontal(pl.col(name) == value for name, value in member.items())
@@ -286,32 +305,26 @@ class Explaining:
         ref = FieldRef(parent.key, field)
         if old[provenance_of(field)] == new[provenance_of(field)]:
             return [Reason(kind="override", subject=str(ref))]
-        before, after = (self.recorded.find(parent.key, r[FEATURE_VERSION]) for r in (old, new))
-        changes = () if before is None or after is None else code_changes(before, after, ref)
-        reasons = [
-            Reason(kind="code", subject=one.field, before=one.before, after=one.after)
-            for one in changes
-            if one.field == str(ref)
-        ]
-        if parent.spec.is_root:
-            return reasons or [Reason(kind="samples", subject=str(ref))]
-        parents = next(one.parents for one in parent.fields if one.key == field)
-        for edge in parent.edges:
-            names = [found.field for found in parents if found.feature == edge.parent.key]
-            if names:
-                reasons += self._edge(edge, names, unit, before, old[COMMIT], new[COMMIT])
+        reasons = self._made(parent, field, unit, old, new[FEATURE_VERSION], new[COMMIT])
+        if parent.spec.is_root and not reasons:
+            return [Reason(kind="samples", subject=str(ref))]
         return reasons
 
     # -- rows ------------------------------------------------------------------------------------
 
     def _seen(
-        self, edge: EdgePlan, unit: Unit, commit: int, graph: Graph | None = None
+        self,
+        edge: EdgePlan,
+        history: pl.DataFrame,
+        unit: Unit,
+        commit: int,
+        graph: Graph | None = None,
     ) -> pl.DataFrame:
-        """A parent's rows of a unit as the feature saw them at a commit."""
+        """A parent's rows of a unit as the feature saw them at a commit, out of its history."""
         key = edge.parent.key
         plan = self.graph.plan(key)
         known = graph if graph is not None and key in graph else self.graph
-        rows = self._history(edge, unit)
+        rows = history
         found = fallback.find(self.store, key)
         if found is not None and found[0] is self.store:
             rows = rows.filter(pl.col(COMMIT) <= commit)
@@ -339,12 +352,30 @@ class Explaining:
         return rows
 
 
+def _new(edge: EdgePlan, row: Mapping[str, Any]) -> Reason:
+    """A parent has a sample that it had not: since when, and by which run."""
+    at, run = row[UPDATED_AT], row[MATERIALIZATION_ID]
+    return Reason(kind="new", subject=str(edge.parent.key), at=at, run=run)
+
+
 def _gone(edge: EdgePlan, history: pl.DataFrame) -> Reason:
     """A parent's sample is there no more: when it was deleted, and by which run, if it was."""
     deleted = history.filter(pl.col(DELETED_AT).is_not_null()).sort(COMMIT).tail(1)
     at = deleted[DELETED_AT].item() if deleted.height else None
     run = deleted[MATERIALIZATION_ID].item() if deleted.height else None
     return Reason(kind="gone", subject=str(edge.parent.key), at=at, run=run)
+
+
+def _failure(store: BaseStore, plan: FeaturePlan, unit: Unit) -> Failure | None:
+    """What the unit failed by, if that still says something."""
+    found: pl.DataFrame = failing.standing(store, plan).to_native()
+    if found.height:
+        found = found.filter(pl.all_horizontal(pl.col(name) == v for name, v in unit.items()))
+    if not found.height:
+        return None
+    row = found.row(0, named=True)
+    told = {name.removeprefix("metaxy_"): value for name, value in row.items()}
+    return Failure(**{name: told[name] for name in Failure.model_fields})
 
 
 def _label(

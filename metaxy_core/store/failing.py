@@ -10,7 +10,7 @@ import polars as pl
 
 from metaxy_core.columns import COMMIT, MADE_FROM
 from metaxy_core.errors import MetadataSchemaError
-from metaxy_core.frames.dialect import DataFrame
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.filters import Predicate, apply
 from metaxy_core.frames.polars import PolarsDialect
 from metaxy_core.graph import FeaturePlan
@@ -61,14 +61,34 @@ def record(
 def standing(store: BaseStore, plan: FeaturePlan, filters: Sequence[Predicate] = ()) -> DataFrame:
     """The failures that say something still: not tried again by hand, not done since."""
     found = failures.latest(store.backend, plan).filter(pl.col(ATTEMPT) > 0)
+    frame = nw.from_native(_without_done(store, plan, found).lazy()).drop(MADE_FROM, COMMIT)
+    return apply(frame, filters, frame.collect_schema().names()).collect()
+
+
+def held_back(store: BaseStore, plan: FeaturePlan) -> LazyFrame | None:
+    """The units that are not to be offered now, and what they were made from; None for none."""
+    found = _without_done(store, plan, failures.held_back(store.backend, plan))
+    return nw.from_native(found.select(*plan.unit, MADE_FROM).lazy()) if found.height else None
+
+
+def _without_done(store: BaseStore, plan: FeaturePlan, failed: pl.DataFrame) -> pl.DataFrame:
+    """Leave out units that are stored, made from the same or later, whatever they were made from.
+
+    Columns in: the unit, `metaxy_made_from`, `metaxy_commit`.
+    """
     table = store.backend.scan(plan.key.to_table())
-    if found.height and table is not None:
-        version = store.graph.versions[plan.key].feature
-        rows = stored_with_marks(plan, complete(plan, table), version)
-        done = rows.select(*plan.unit, made_from(plan).alias(MADE_FROM)).unique().collect("polars")
-        found = found.join(done.to_native(), on=[*plan.unit, MADE_FROM], how="anti")
-    frame = nw.from_native(found.lazy()).drop(MADE_FROM)
-    return apply(frame.drop(COMMIT), filters).collect()
+    if table is None or not failed.height:
+        return failed
+    unit, version = list(plan.unit), store.graph.versions[plan.key].feature
+    units = store.backend.load(nw.from_native(failed.select(unit).lazy()))
+    known = complete(plan, table).join(units, on=unit, how="semi")
+    rows = stored_with_marks(plan, known, version)
+    done = rows.select(*unit, made_from(plan).alias("made"), nw.col(COMMIT).alias("stored"))
+    native = done.unique().collect("polars").to_native()
+    over = failed.join(native, on=unit, how="inner").filter(
+        (pl.col("made") == pl.col(MADE_FROM)) | (pl.col("stored") > pl.col(COMMIT))
+    )
+    return failed.join(over, on=unit, how="anti")
 
 
 def chosen(

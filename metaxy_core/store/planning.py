@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from metaxy_core.errors import PlanError
+from metaxy_core.errors import (
+    EngineUnavailableError,
+    PlanError,
+    PolarsMaterializationWarning,
+    VersioningEngineMismatchError,
+)
+from metaxy_core.frames.engine import EngineName
 from metaxy_core.graph import Graph
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store.incoming import Rows
 from metaxy_core.store.walking import Walk
-from metaxy_core.work import WorkPlan
+from metaxy_core.work import PlannedFeature, WorkPlan
 
 if TYPE_CHECKING:
     from metaxy_core.store.base import BaseStore
@@ -27,15 +34,23 @@ class Asked:
     max_units: int | None = None
     max_money: float | None = None
     with_units: bool = False
+    on_feature: Callable[[FeatureKey], object] | None = None
 
 
 def plan(store: BaseStore, asked: Asked) -> WorkPlan:
     """See `MetadataStore.plan`."""
-    walk = Walk(store, asked)
+    engine = store.versioning_engine
     try:
-        features = tuple(walk.features())
-    finally:
-        walk.close()
+        features = _walked(store, asked, engine)
+    except EngineUnavailableError as error:
+        if engine == "native":
+            raise VersioningEngineMismatchError(f"The plan: {error}") from error
+        warnings.warn(
+            f"The plan is made in memory, with whole tables: {error.reason}",
+            PolarsMaterializationWarning,
+            stacklevel=3,
+        )
+        features = _walked(store, asked, "polars")
     return WorkPlan(
         made_at=datetime.now(UTC),
         project=store.project,
@@ -43,6 +58,14 @@ def plan(store: BaseStore, asked: Asked) -> WorkPlan:
         store=store.display(),
         features=features,
     )
+
+
+def _walked(store: BaseStore, asked: Asked, engine: EngineName) -> tuple[PlannedFeature, ...]:
+    walk = Walk(store, asked, engine)
+    try:
+        return tuple(walk.features())
+    finally:
+        walk.close()
 
 
 def check(asked: Asked, graph: Graph) -> None:

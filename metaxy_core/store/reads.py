@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, overload
 
 from metaxy_core.aliases import spelled_read
@@ -140,6 +140,7 @@ class ReadStore(BaseStore):
         max_samples: int | None = None,
         max_cost: float | None = None,
         with_units: bool = False,
+        on_feature: Callable[[FeatureKey], object] | None = None,
     ) -> WorkPlan:
         """What each feature has to do now, and once the features above it have run.
 
@@ -156,9 +157,12 @@ class ReadStore(BaseStore):
                 metadata, or the money of recorded runs); features without a price are let in.
             with_units: name each planned unit, so that the plan can be applied exactly:
                 `resolve_update(feature, units=plan.of(feature).frame())`.
+            on_feature: called before each feature is compared, those above included.
 
         Raises:
             PlanError: samples of a feature that is no root, or a negative limit.
+            VersioningEngineMismatchError: the native engine was asked for and cannot do it;
+                `"auto"` goes on in memory, with a `PolarsMaterializationWarning`.
         """
         self._readable()
         graph = self.graph
@@ -168,6 +172,7 @@ class ReadStore(BaseStore):
             max_samples,
             max_cost,
             with_units,
+            on_feature,
         )
         planning.check(asked, graph)
         return planning.plan(self, asked)

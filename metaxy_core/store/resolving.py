@@ -22,6 +22,7 @@ from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.engine import Engine
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
+from metaxy_core.store import failing
 from metaxy_core.store.incoming import accept, are_read_back, check_values
 from metaxy_core.store.increment import LazyIncrement
 from metaxy_core.store.presenting import Presented, inputs, orphaned, todo, todo_of_samples
@@ -44,7 +45,6 @@ from metaxy_core.store.tables import (
     slim_parents,
     with_stored_ids,
 )
-from metaxy_core.system import failures
 from metaxy_core.versioning import (
     Comparison,
     compare,
@@ -154,7 +154,7 @@ class Limits:
     def of(cls, store: BaseStore, request: Request, engine: Engine) -> Limits:
         """What a request says, and what the store knows of failures."""
         plan = request.plan
-        failed = None if request.skip_comparison else failures.held_back(store.backend, plan)
+        failed = None if request.skip_comparison else failing.held_back(store, plan)
         units = None if request.units is None else request.units.select(*plan.unit).lazy()
         return cls(
             plan,

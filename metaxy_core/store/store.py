@@ -20,6 +20,7 @@ from metaxy_core.store.incoming import Rows
 from metaxy_core.store.reads import FilterMap
 from metaxy_core.store.verifying import Finding
 from metaxy_core.store.writes import WriteStore
+from metaxy_core.system import snapshots
 
 
 class MetadataStore(WriteStore, StoreSpellings):
@@ -127,6 +128,20 @@ class MetadataStore(WriteStore, StoreSpellings):
                     dry_run=dry_run,
                 )
         return copied
+
+    def copy_snapshots(self, source: MetadataStore, *, dry_run: bool = False) -> int:
+        """Copy the recorded graphs of the project, with their code and tags. How many.
+
+        Only into a store that has recorded none, because the order of graphs is their history.
+        Without them diffs, `explain` and the check of code do not know what was before.
+
+        Args:
+            source: the store to copy from; opened for reading if it is not open.
+            dry_run: copy nothing, only count.
+        """
+        (self._readable if dry_run else self._writable)()
+        with source.open("r"):
+            return snapshots.copy(self.backend, source.backend, self.project, dry_run=dry_run)
 
     def compact(
         self, features: Sequence[Any] | None = None, *, keep: int = 1, dry_run: bool = False

@@ -17,7 +17,7 @@ from metaxy_core.columns import (
 )
 from metaxy_core.errors import MetadataSchemaError
 from metaxy_core.frames.dialect import LazyFrame
-from metaxy_core.frames.engine import Engine
+from metaxy_core.frames.engine import Engine, EngineName
 from metaxy_core.graph import EdgePlan, FeaturePlan, Graph
 from metaxy_core.keys import FeatureKey, FieldKey
 from metaxy_core.store import fallback
@@ -69,8 +69,8 @@ class Outlook:
 class Walk:
     """Goes through the features, parents first, and remembers how each will stand."""
 
-    def __init__(self, store: BaseStore, asked: Asked) -> None:
-        self.store, self.asked = store, asked
+    def __init__(self, store: BaseStore, asked: Asked, engine: EngineName) -> None:
+        self.store, self.asked, self.engine = store, asked, engine
         self.graph: Graph = store.graph
         self.budget = Budget(asked.max_units, asked.max_money)
         self._outlooks: dict[FeatureKey, Outlook] = {}
@@ -85,6 +85,8 @@ class Walk:
         needed = asked | {up for key in asked for up in self.graph.upstream(key)}
         for key in self.graph:
             if key in needed:
+                if self.asked.on_feature is not None:
+                    self.asked.on_feature(key)
                 planned = self._feature(key, is_asked=key in asked)
                 if key in asked:
                     yield planned
@@ -96,9 +98,7 @@ class Walk:
 
     def _feature(self, key: FeatureKey, *, is_asked: bool) -> PlannedFeature:
         graph_plan = self.graph.plan(key)
-        request = Request(
-            graph_plan, self.asked.samples.get(key), engine=self.store.versioning_engine
-        )
+        request = Request(graph_plan, self.asked.samples.get(key), engine=self.engine)
         engine = engine_of(self.store, request)
         own = self._own(request, engine)
         if key.to_table() not in self._tables:

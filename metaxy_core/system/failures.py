@@ -16,7 +16,6 @@ import polars as pl
 
 from metaxy_core.backends.base import Backend
 from metaxy_core.columns import COMMIT, MADE_FROM
-from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.system.tables import PREFIX
@@ -145,11 +144,14 @@ def latest(
     return rows.sort(COMMIT).unique(unit, keep="last", maintain_order=True)
 
 
-def held_back(backend: Backend, plan: FeaturePlan) -> LazyFrame | None:
-    """The units that are not to be offered now, and what they were made from; None for none."""
+def held_back(backend: Backend, plan: FeaturePlan) -> pl.DataFrame:
+    """The units whose last failure says that they are not to be offered now.
+
+    Columns: the unit, `metaxy_made_from`, `metaxy_retry_at`, `metaxy_quarantined`,
+    `metaxy_commit`.
+    """
     rows = latest(backend, plan, _HELD)
-    kept = rows.filter(pl.col(QUARANTINED) | (pl.col(RETRY_AT) > datetime.now(UTC)))
-    return nw.from_native(kept.select(*plan.unit, MADE_FROM).lazy()) if kept.height else None
+    return rows.filter(pl.col(QUARANTINED) | (pl.col(RETRY_AT) > datetime.now(UTC)))
 
 
 def release(backend: Backend, plan: FeaturePlan, units: pl.DataFrame) -> int:

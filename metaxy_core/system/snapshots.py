@@ -112,6 +112,32 @@ def push(
     return backend.commit(record)
 
 
+def copy(target: Backend, source: Backend, project: str, *, dry_run: bool = False) -> int:
+    """Record the graphs of a project in a store that has none: code and tags too. How many.
+
+    Where the target has one, nothing is copied: older graphs would come after its newest.
+    """
+    table = source.scan(SNAPSHOTS)
+    if table is None or _rows(target, project):
+        return 0
+    found = table.filter(nw.col("project") == project).sort("metaxy_commit").collect("polars")
+    rows: pl.DataFrame = found.to_native()
+    if dry_run or not rows.height:
+        return rows.height
+
+    def record(numbers: Sequence[int]) -> int:
+        if _rows(target, project):  # another copy may have come between
+            return 0
+        renumbered = dict(zip(rows["metaxy_commit"], numbers, strict=False))
+        commits = pl.Series("metaxy_commit", list(renumbered.values()), dtype=pl.Int64)
+        target.append(SNAPSHOTS, nw.from_native(rows.with_columns(commits).lazy()))
+        for (_, tag), commit in tags.recorded(source, project).items():
+            tags.append(target, project, tag, renumbered[commit], numbers[-1])
+        return rows.height
+
+    return target.commit(record, numbers=rows.height)
+
+
 def history(backend: Backend, project: str | None = None) -> list[RecordedSnapshot]:
     """The recorded graphs, oldest first; of all projects for None."""
     named: dict[int, list[str]] = {}

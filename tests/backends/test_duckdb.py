@@ -15,14 +15,6 @@ from tests.builders import feature, graph, rows, settle
 FEATURES = graph(feature("a"), feature("b", "a"))
 
 
-def test_a_missing_file_names_the_file_and_the_next_step(tmp_path):
-    store = DuckDBMetadataStore(tmp_path / "none.duckdb", graph=FEATURES)
-    with pytest.raises(StoreUnavailableError, match=r"none\.duckdb.*Write to the store") as error:
-        with store.open("r"):
-            pass
-    assert error.value.reason == "missing"
-
-
 def test_a_corrupt_file_is_a_typed_error(tmp_path):
     path = tmp_path / "corrupt.duckdb"
     path.write_bytes(b"this is no database" * 1000)
@@ -31,13 +23,6 @@ def test_a_corrupt_file_is_a_typed_error(tmp_path):
             with DuckDBMetadataStore(path, graph=FEATURES).open(mode):
                 pass
         assert error.value.reason == "corrupt"
-
-
-def test_a_folder_that_does_not_exist_is_a_typed_error(tmp_path):
-    store = DuckDBMetadataStore(tmp_path / "no" / "folder.duckdb", graph=FEATURES)
-    with pytest.raises(StoreUnavailableError, match=r"folder\.duckdb"):
-        with store.open("w"):
-            pass
 
 
 def _hold(path, started, done):

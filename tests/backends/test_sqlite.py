@@ -45,14 +45,6 @@ FEATURES = graph(feature("a"), feature("b", "a"))
 # -- files ---------------------------------------------------------------------------------------
 
 
-def test_a_missing_file_names_the_file_and_the_next_step(tmp_path):
-    store = SQLiteMetadataStore(tmp_path / "none.db", graph=FEATURES)
-    with pytest.raises(StoreUnavailableError, match=r"none\.db.*Write to the store") as error:
-        with store.open("r"):
-            pass
-    assert error.value.reason == "missing"
-
-
 def test_a_corrupt_file_is_a_typed_error(tmp_path):
     path = tmp_path / "corrupt.db"
     path.write_bytes(b"this is no database" * 1000)
@@ -61,14 +53,6 @@ def test_a_corrupt_file_is_a_typed_error(tmp_path):
             with SQLiteMetadataStore(path, graph=FEATURES).open(mode):
                 pass
         assert error.value.reason == "corrupt"
-
-
-def test_a_folder_that_does_not_exist_is_a_typed_error(tmp_path):
-    store = SQLiteMetadataStore(tmp_path / "no" / "folder.db", graph=FEATURES)
-    with pytest.raises(StoreUnavailableError, match=r"folder\.db") as error:
-        with store.open("w"):
-            pass
-    assert error.value.reason == "unreachable"
 
 
 def test_names_with_signs_of_addresses_are_names(tmp_path):

@@ -115,6 +115,7 @@ def test_check_as_json(declared):
         "unreadable": [],
         "unrecorded": [],
         "unknown": ["video"],
+        "lost": [],
         "external": [],
     }
 
@@ -148,3 +149,67 @@ def test_without_a_recorded_graph_there_is_nothing_to_check(here):
     ran = here.run("graph", "check")
     assert ran.code == 1
     assert ran.out == ""
+
+
+class TestFunctionsInModulesOfTheirOwn:
+    """Features in one module, the functions that make them in another."""
+
+    FEATURES = """
+from metaxy_core import Feature, FeatureSpec, FieldSpec
+
+class Crop(Feature, spec=FeatureSpec("crop", id_columns=["id"], fields=[
+    FieldSpec("audio", code_version={code})])):
+    pass
+"""
+    FUNCTIONS = """
+from metaxy_core import implements
+from cli_features import Crop
+
+@implements(Crop)
+def crop(rows):
+    return rows * {factor}
+"""
+
+    @pytest.fixture
+    def project(self, here):
+        def declare(code=1, factor=1, functions='functions = ["cli_features_made"]'):
+            here.declare(code, self.FEATURES)
+            here.declare(text=self.FUNCTIONS.format(factor=factor), module="cli_features_made")
+            here.configure(f'entrypoints = ["cli_features"]\nstore = "meta.duckdb"\n{functions}')
+            return here
+
+        return declare
+
+    def test_are_found_where_the_configuration_names_them(self, project):
+        project().run("push")
+        ran = project(factor=2).run("graph", "check")
+        assert ran.code == 2
+        assert "crop: the code changed, no code version did (cli_features_made:crop)" in ran.out
+
+    def test_that_are_not_named_are_a_warning_where_code_was_recorded(self, project):
+        project().run("push")
+        ran = project(factor=2, functions="").run("graph", "check")
+        assert ran.code == 2
+        assert "Their code was recorded, and is not compared: crop." in ran.out
+        assert 'functions = ["package.definitions"] in metaxy.toml' in ran.out
+
+    def test_that_are_not_named_are_told_where_nothing_was_recorded(self, project):
+        project(functions="").run("push")
+        ran = project(functions="").run("graph", "check")
+        assert ran.code == 0
+        assert 'functions = ["package.definitions"] in metaxy.toml' in ran.out
+
+    def test_push_says_what_code_it_does_not_record_any_more(self, project):
+        project().run("push")
+        ran = project(code=2, functions="").run("push")
+        assert "No function is known here of crop, whose code is recorded no longer." in ran.err
+        assert project(code=2).run("push").err == ""
+
+    def test_are_not_imported_by_other_commands(self, project):
+        here = project()
+        here.declare(text="raise RuntimeError('not now')", module="cli_features_made")
+        assert "crop" in here.run("list", "features").out
+        ran = here.run("push")
+        assert ran.code == 1
+        assert "cli_features_made" in ran.err
+        assert "RuntimeError: not now" in ran.err

@@ -68,6 +68,22 @@ def test_everything_that_is_wrong_is_found_at_once(here, monkeypatch):
     assert "cli_features.py:1: ZeroDivisionError" in wrong["features"]
 
 
+def test_a_variable_that_is_not_set_is_told_beside_the_rest(here):
+    here.configure('module = "cli_features"\n[stores.dev]\ntype = "duckdb"\npath = "${NO_PATH}"\n')
+    wanted = "'stores.dev.path' needs the environment variable NO_PATH"
+    ran = here.run("config", "check", "--format", "json")
+    told = {one["subject"]: one["told"] for one in json.loads(ran.out)}
+    assert ran.code == 1
+    assert wanted in told["store dev"]
+    assert told["features"] == "3 features"
+    ran = here.run("config", "print")
+    assert (ran.code, "${NO_PATH}" in ran.out) == (0, True)
+    ran = here.run("list", "stores", "--format", "json")
+    assert wanted in json.loads(ran.out)[0]["problem"]
+    ran = here.run("status")
+    assert (ran.code, wanted in ran.err) == (1, True)
+
+
 def test_a_configuration_that_cannot_be_read_is_one_message(here):
     here.configure("store = ")
     for command in ("print", "check"):

@@ -103,7 +103,8 @@ def _fail(*_: object) -> None:
 
 
 def test_what_every_command_prints_fits_its_schema(settled):
-    assert set(ASKED) == {name for name, _ in commands()}
+    # `ui` prints nothing: it becomes Dagster.
+    assert set(ASKED) == {name for name, _ in commands()} - {"ui"}
     wrong = []
     for name, asked in ASKED.items():
         schema = json.loads((SCHEMAS / f"{name.replace(' ', '-')}.json").read_text())

@@ -63,6 +63,7 @@ def test_copy_brings_rows_once(project):
     stored(project, "prod.duckdb")
     ran = project.run("metadata", "copy", "prod.duckdb", "--format", "json")
     assert json.loads(ran.out) == [{"feature": "video", "rows": 2}, {"feature": "crop", "rows": 2}]
+    assert ran.err == "Recorded graphs copied: 1.\n"
     assert project.run("metadata", "copy", "prod.duckdb").out == "No rows copied.\n"
     ran = project.run("metadata", "copy", "prod.duckdb", "nothing")
     assert ran.code == 1
@@ -107,6 +108,10 @@ def test_rebase_carries_what_was_up_to_date(project):
     assert "2 units to carry" in project.run("metadata", "rebase", "crop", "--dry-run").out
     assert "2 units carried" in project.run("metadata", "rebase", "crop").out
     assert project.run("metadata", "rebase", "crop").out == "No units carried.\n"
+    assert project.run("push").code == 0
+    ran = project.run("metadata", "rebase", "crop")
+    assert "crop: as the graph " in ran.err
+    assert "--snapshot; `metaxy graph history` lists them." in ran.err
     with store.open("r"):
         assert pl.DataFrame(store.read("crop").collect("polars").to_native()).height == 2
 

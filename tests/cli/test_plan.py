@@ -45,7 +45,10 @@ def test_the_plan_tells_counts_causes_time_and_what_follows(filled):
         ["crop", "3", "0", "1", "0", "1", "1", "2.0", "s"],
         ["faces", "3", "0", "0", "0", "0", "0", "-"],
     ]
-    assert causes == "crop\n  1 by new video.audio\n\n1 samples planned, 2.0 s\n"
+    assert causes == (
+        "crop\n  1 by new video.audio\n\n1 sample planned, 2.0 s\n"
+        "Failed, and left out: 1; `metaxy failures list` tells why.\n"
+    )
 
 
 def test_a_code_change_is_planned_through_the_graph(filled):
@@ -76,8 +79,11 @@ def test_one_sample_and_a_whole_increment_are_explained(filled):
         json.loads(filled.run("explain", "crop", "id=a", "--format", "json").out)["status"]
         == "stale"
     )
-    assert filled.run("explain", "crop").out == "1 by new video.audio\n"
-    assert filled.run("explain", "faces").out == "faces is up to date\n"
+    assert filled.run("explain", "crop").out == (
+        "1 by new video.audio\nFailed, and left out: 1; `metaxy failures list` tells why.\n"
+    )
+    assert "failed with ValueError: no <i> (attempt 1" in filled.run("explain", "crop", "b").out
+    assert filled.run("explain", "faces").out == "faces has nothing to do.\n"
     ran = filled.run("explain", "crop", "other=a")
     assert (ran.code, "is named by id" in ran.err) == (1, True)
 

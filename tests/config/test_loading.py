@@ -139,8 +139,8 @@ def test_variables_are_not_replaced_in_what_the_environment_says(root, monkeypat
 def test_a_variable_that_is_not_set_is_named_with_its_key(root, monkeypatch, empty):
     if empty:
         monkeypatch.setenv("NOWHERE", "")
-    told = refused(root, '[stores.dev]\ntype = "duckdb"\npath = "${NOWHERE}/meta.duckdb"')
-    assert "metaxy.toml: 'stores.dev.path' needs the environment variable NOWHERE" in told
+    told = refused(root, 'project = "${NOWHERE}"')
+    assert "metaxy.toml: 'project' needs the environment variable NOWHERE" in told
 
 
 def test_variables_of_a_store_that_is_not_used_are_not_asked_for(root):
@@ -158,9 +158,7 @@ def test_variables_of_a_store_that_is_not_used_are_not_asked_for(root):
 
 
 def test_variables_of_the_stores_fallen_back_to_are_asked_for(root):
-    assert "PROD_DSN" in refused(
-        root,
-        """
+    config = root.load("""
         store = "dev"
         [stores.dev]
         type = "memory"
@@ -168,8 +166,9 @@ def test_variables_of_the_stores_fallen_back_to_are_asked_for(root):
         [stores.prod]
         type = "postgres"
         dsn = "${PROD_DSN}"
-        """,
-    )
+    """)
+    with pytest.raises(ConfigError, match="PROD_DSN"):
+        config.make_store()
 
 
 @pytest.mark.parametrize("text", ["${1}", "${A:?no}", "${unclosed", "${}"])

@@ -68,6 +68,16 @@ def test_what_the_database_cannot_take_is_compared_in_memory(beside_lists, key, 
         assert said(store.resolve_update(key, versioning_engine="polars")) == said(increment)
 
 
+def test_what_the_database_cannot_take_is_planned_in_memory(beside_lists):
+    with beside_lists as store:
+        with pytest.warns(PolarsMaterializationWarning, match="The plan is made in memory"):
+            plan = store.plan(["b", "c"])
+        assert [plan.of(key).then.new for key in ("b", "c")] == [2, 1]
+        store.versioning_engine = "native"
+        with pytest.raises(VersioningEngineMismatchError, match="'tags' has the type List"):
+            store.plan(["b"])
+
+
 def test_the_native_engine_says_what_it_cannot_take(beside_lists):
     with beside_lists as store:
         with pytest.raises(VersioningEngineMismatchError, match=r"'b'.*'tags' has the type List"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
 from metaxy_core.errors import MetadataSchemaError
+from metaxy_core.keys import FeatureKey
 from tests.builders import aggregation, edge, expansion, feature, graph, rows, settle
 
 CHAIN = graph(
@@ -147,3 +149,33 @@ def test_ids_given_as_texts_are_read_as_their_type(make_store):
         assert store.explain("crop", {"id": "5"}).status == "up to date"
         with pytest.raises(MetadataSchemaError, match="the id id is Int64; given: 'five'"):
             store.explain("crop", {"id": "five"})
+
+
+def test_a_feature_version_that_is_not_recorded_is_said_to_be_so(make_store):
+    with make_store(graph(feature("a", fields=["f"]), feature("b", "a", fields=["f"]))) as store:
+        settle(store, "a", samples=rows({"id": ["x"]}, [{"f": "1"}]))
+        settle(store, "b")
+        old = store.graph.versions[FeatureKey("b")].feature[:8]
+        raised = store.using(
+            graph(feature("a", fields=["f"]), feature("b", "a", fields=[("f", 2)]))
+        )
+        new = raised.graph.versions[FeatureKey("b")].feature[:8]
+        (reason,) = raised.explain("b", {"id": "x"}).fields["f"]
+        assert (reason.kind, reason.before, reason.after) == ("unrecorded", old, new)
+        assert str(reason) == f"another feature version of b, not recorded here: {old} → {new}"
+
+
+def test_a_sample_that_failed_tells_how(make_store):
+    with make_store(graph(feature("a", fields=["f"]), feature("b", "a", fields=["f"]))) as store:
+        settle(store, "a", samples=rows({"id": ["x", "y"]}, [{"f": "1"}, {"f": "1"}]))
+        todo = store.resolve_update("b").todo().to_native()
+        error = ValueError("no picture")
+        failed = todo.filter(pl.col("id") == "x")
+        store.record_failures("b", failed, error, materialization_id="r1")
+        found = store.explain("b", {"id": "x"})
+        assert found.status == "failed"
+        assert (found.failure.error, found.failure.message) == ("ValueError", "no picture")
+        assert "failed with ValueError: no picture (attempt 1 of run r1, " in str(found)
+        assert "offered again" in str(found)
+        assert [reason.kind for reason in found.fields[""]] == ["new"]
+        assert store.explain("b", {"id": "y"}).failure is None

@@ -8,7 +8,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from metaxy_core.errors import MetadataSchemaError
+from metaxy_core.errors import FilterError, MetadataSchemaError
 from metaxy_core.system.failures import RetryPolicy
 from tests.builders import NOTHING, edge, expansion, feature, graph, rows, said, settle
 
@@ -100,6 +100,18 @@ def test_success_ends_it(make_store):
         settle(store, "b")
         assert len(store.failures("b")) == 0
         assert store.resolve_update("b").failed == 0
+
+
+def test_success_with_other_inputs_ends_it_too(make_store):
+    with make_store(CHAIN) as store:
+        settle(store, "a", samples=samples(x="1", y="1"))
+        for _ in range(3):
+            fail(store, ["x", "y"], AT_ONCE)
+        settle(store, "a", samples=samples(x="2"))
+        settle(store, "b")
+        assert store.failures("b")["id"].to_list() == ["y"]
+        settle(store, "a", samples=samples(x="1"))
+        assert said(store.resolve_update("b")) == NOTHING | {"stale": ["x"]}
 
 
 def test_retry_offers_again_from_the_first_attempt(make_store):
@@ -211,3 +223,14 @@ def test_a_dropped_feature_has_no_failures(make_store):
         fail(store, ["x"])
         store.drop("b")
         assert said(store.resolve_update("b"))["new"] == ["x"]
+
+
+def test_a_filter_that_fits_no_column_is_told_all_of_them(make_store):
+    with make_store(CHAIN) as store:
+        settle(store, "a", samples=samples(x="1"))
+        fail(store, ["x"])
+        with pytest.raises(FilterError, match=r"Columns: id, metaxy_error, metaxy_message, "):
+            store.failures("b", "nme = 'x'")
+        with pytest.raises(FilterError) as error:
+            store.failures("b", "metaxy_attempt = 'x'")
+        assert "\n" not in str(error.value)

@@ -69,6 +69,7 @@ def test_sets_and_their_childless_parents_are_kept_together(store, monkeypatch):
 def test_rows_are_kept_when_the_store_cannot_be_opened(store, tmp_path):
     with store:
         todo = store.resolve_update("b").todo()
+    (tmp_path / "no").write_text("a file")
     nowhere = DuckDBMetadataStore(
         tmp_path / "no" / "a.duckdb", graph=FEATURES, spool_dir=tmp_path / "kept"
     )

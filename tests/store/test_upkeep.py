@@ -50,6 +50,27 @@ def test_a_copy_has_the_history_and_the_same_copy_again_does_nothing(make_store)
         assert said(target.resolve_update("b")) == NOTHING
 
 
+def test_recorded_graphs_come_with_their_code_and_tags_into_a_store_without_any(make_store):
+    source, target = make_store(CHAIN), make_store(CHAIN)
+    later = graph(feature("a", fields=["f"]), feature("b", "a", fields=[("f", 2)]))
+    with source:
+        source.push("v1")
+    with source.using(later) as changed:
+        changed.push("v2")
+    with target:
+        assert target.copy_snapshots(source, dry_run=True) == 2
+        assert target.snapshots() == []
+        assert target.copy_snapshots(source) == 2
+        assert target.copy_snapshots(source) == 0
+        assert [(one.version, one.tags) for one in target.snapshots()] == [
+            (CHAIN.snapshot_version, ("v1",)),
+            (later.snapshot_version, ("v2",)),
+        ]
+        assert target.load_snapshot("latest").version == later.snapshot_version
+        assert target.load_snapshot("v1").version == CHAIN.snapshot_version
+        assert target.push() is True
+
+
 def test_a_later_copy_brings_what_is_new_in_its_order(make_store):
     source, target = make_store(CHAIN), make_store(CHAIN)
     with source:

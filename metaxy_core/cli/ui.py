@@ -1,0 +1,63 @@
+"""Dagster's UI on this project."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from metaxy_core.cli.output import tell
+from metaxy_core.cli.project import Project
+from metaxy_core.errors import ConfigError
+
+_QUIET = "ignore:Function `dev_command` is superseded"
+"""`dg dev` wants a project of its own shape; `dagster dev` takes any module."""
+
+
+def ui(
+    module: str | None = None,
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: Annotated[int, Parameter(validator=Number(gte=0, lt=2**16))] = 3000,
+    config: Path | None = None,
+) -> int:
+    """Open Dagster on this project: materialise features, see increments, diffs and checks.
+
+    Becomes `dagster dev` in the project's folder. Runs are kept in DAGSTER_HOME, which is
+    `.dagster_home` there where it is not set.
+
+    Example: metaxy ui --port 3333
+
+    Exit codes: 0 and others as Dagster ends; 1 a mistake.
+
+    Args:
+        module: The module of the Dagster definitions; by default the one under `functions`.
+        host: The address to listen on.
+        port: The port to listen on.
+        config: The configuration file, instead of the nearest one.
+    """
+    settings = Project(config=config).settings()
+    chosen = module or (settings.functions[0] if len(settings.functions) == 1 else None)
+    if chosen is None:
+        raise ConfigError(
+            "Which module has the Dagster definitions? Give it, as in `metaxy ui "
+            'package.definitions`, or write functions = ["package.definitions"] in metaxy.toml.'
+        )
+    if missing := [name for name in ("dagster", "dagster_webserver") if find_spec(name) is None]:
+        raise ConfigError(
+            f"Dagster's UI needs {' and '.join(missing)}: pip install 'metaxy-dagster[ui]'"
+        )
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.root / ".dagster_home").absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "dagster.yaml").touch()  # Dagster warns where there is none
+    tell(f"Dagster on {chosen}, runs in {home}")
+    command = [sys.executable, "-W", _QUIET, "-m", "dagster", "dev", "-m", chosen]
+    command += ["-h", host, "-p", str(port)]
+    os.chdir(settings.root)
+    os.execve(sys.executable, command, {**os.environ, "DAGSTER_HOME": str(home)})  # noqa: S606
