@@ -1,5 +1,6 @@
 """Feature graphs as Dagster assets: exactly the samples that need it run again."""
 
+from metaxy_dagster.assets.computes import computes
 from metaxy_dagster.assets.feature_asset import feature_asset
 from metaxy_dagster.assets.multi_feature_asset import multi_feature_asset
 from metaxy_dagster.assets.observe import observe_features
@@ -11,6 +12,7 @@ from metaxy_dagster.automation.schedules import build_increment_schedule
 from metaxy_dagster.automation.sensors import increment_sensor
 from metaxy_dagster.checks.definition import feature_checks
 from metaxy_dagster.checks.guard import graph_guard
+from metaxy_dagster.component.component import FeatureGraphComponent
 from metaxy_dagster.factory import Built, build_feature_definitions
 from metaxy_dagster.io_manager import MetaxyIOManager
 from metaxy_dagster.receipt import Outcome, WriteReceipt
@@ -22,6 +24,7 @@ from metaxy_dagster.translator import FeatureTranslator, FeatureTranslatorData
 
 __all__ = [
     "Built",
+    "FeatureGraphComponent",
     "FeatureTranslator",
     "FeatureTranslatorData",
     "Increment",
@@ -34,6 +37,7 @@ __all__ = [
     "WriteReceipt",
     "build_feature_definitions",
     "build_increment_schedule",
+    "computes",
     "feature_asset",
     "feature_checks",
     "feature_specs",

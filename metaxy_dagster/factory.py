@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
-from metaxy_core import DefinitionError, FeatureGraph, FeatureKey, Graph, active_graph
+from metaxy_core import DefinitionError, FeatureGraph, FeatureKey, Graph
 from metaxy_dagster.assets.arguments import feature_of
+from metaxy_dagster.assets.computes import arguments_of
 from metaxy_dagster.assets.feature_asset import feature_asset
 from metaxy_dagster.assets.observe import observe_features
 from metaxy_dagster.assets.specs import feature_specs
@@ -23,6 +22,7 @@ from metaxy_dagster.io_manager import MetaxyIOManager
 from metaxy_dagster.jobs import cleanup_job, compact_job, record_snapshot_job, verify_job
 from metaxy_dagster.partitions import PartitionBy
 from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, MetaxyStore, frozen
+from metaxy_dagster.sources import graph_of
 from metaxy_dagster.steps.orphans import OrphanPolicy
 from metaxy_dagster.translator import FeatureTranslator, FeatureTranslatorData, Translation
 
@@ -69,15 +69,18 @@ def build_feature_definitions(
     group: str | None = None,
     pool: str | None = None,
     orphans: OrphanPolicy = "report",
+    asset_arguments: Mapping[str, Any] | None = None,
     io_manager: MetaxyIOManager | None = None,
 ) -> dg.Definitions:
     """Definitions of every feature of a graph, ready to be merged with your own.
 
     Args:
-        graph: a graph, feature classes, or a module or package that declares them.
+        graph: a graph, feature classes, a module or package that declares them, or
+            `package.module:graph`.
         store: the resource `metaxy`.
         compute: feature to its function, as `feature_asset` takes it, or to the asset that
-            `feature_asset` or `multi_feature_asset` made; others become external assets.
+            `feature_asset` or `multi_feature_asset` made; others become external assets. The
+            arguments that a function gives to `computes` win over those given here.
         observe: external features whose rows are observed, see `observe_features`.
         checks: True adds `feature_checks`; a function makes others of what was built.
         automation: `"increment"` gives every plain function's asset the condition `on_increment`
@@ -90,6 +93,7 @@ def build_feature_definitions(
         group: of features whose translator gives none.
         pool: of every asset with a plain function.
         orphans: as `feature_asset`, for every plain function.
+        asset_arguments: other arguments of `feature_asset`, for every plain function.
         io_manager: the resource `metaxy_io`; by default one on `store`.
 
     Returns:
@@ -108,7 +112,7 @@ def build_feature_definitions(
     >>> sorted(key.to_user_string() for key in defs.resolve_all_asset_keys())
     ['crop', 'video']
     """
-    features = _graph_of(graph)
+    features = graph_of(graph)
     chosen = _Grouped(translator or FeatureTranslator(), group)
     assets = Translation(frozen(features), chosen, store.store_kind)
     bound = store if store.bound_graph is not None else store.with_graph(features)
@@ -116,6 +120,7 @@ def build_feature_definitions(
         automation_condition = on_increment(bound)
     arguments = {"pool": pool, "automation_condition": automation_condition}
     given: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
+    given = {"orphans": orphans, **given, **(asset_arguments or {})}
     by_partition = {assets.graph[key].key: found for key, found in (partitions or {}).items()}
     computed: dict[FeatureKey, dg.AssetsDefinition] = {}
     for named, how in (compute or {}).items():
@@ -131,9 +136,8 @@ def build_feature_definitions(
         own: dict[str, Any] = {}
         if feature in by_partition:
             own["partitions_def"], own["partition_by"] = by_partition[feature]
-        make = feature_asset(
-            feature, graph=features, translation=assets, orphans=orphans, **given, **own
-        )
+        own |= arguments_of(how, feature)
+        make = feature_asset(feature, graph=features, translation=assets, **{**given, **own})
         computed[feature] = make(how)
     watched = [assets.graph[feature].key for feature in observe]
     external = [key for key in assets.graph if key not in computed and key not in watched]
@@ -167,21 +171,6 @@ class _Grouped(FeatureTranslator):
         self, spec: dg.AssetCheckSpec, data: FeatureTranslatorData
     ) -> dg.AssetCheckSpec | None:
         return self.inner.get_asset_check_spec(spec, data)
-
-
-def _graph_of(source: Graph | FeatureGraph | str | Iterable[Any]) -> Graph | FeatureGraph:
-    """The graph meant: itself, of the features listed, or what a module declares."""
-    if isinstance(source, Graph | FeatureGraph):
-        return source
-    if isinstance(source, str):
-        module = importlib.import_module(source)
-        for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{source}."):
-            importlib.import_module(found.name)
-        return active_graph()
-    listed = FeatureGraph()
-    for feature in source:
-        listed.add(feature)
-    return listed
 
 
 def _jobs(computed: Mapping[FeatureKey, dg.AssetsDefinition]) -> list[Any]:

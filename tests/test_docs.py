@@ -44,6 +44,46 @@ def test_the_dagster_guide_runs(tmp_path, monkeypatch):
         exec(compile(_python("docs/dagster.md"), "docs/dagster.md", "exec"), {"__name__": "guide"})
 
 
+@pytest.mark.slow
+def test_the_guide_to_testing_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = "docs/dagster-testing.md"
+    exec(compile(_python(page), page, "exec"), {"__name__": "guide"})
+
+
+@pytest.mark.slow
+def test_the_guide_to_the_component_is_a_project(tmp_path, monkeypatch):
+    import dagster as dg
+
+    text = (ROOT / "docs/component.md").read_text()
+    for block, name in re.findall(r"^```\w+\n(# (\S+\.\w+)\n.*?)^```", text, re.S | re.M):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block)
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "my_project"\n'
+        'root_module_path = "my_project"\n'
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yaml = tmp_path / "my_project/defs/vision/defs.yaml"
+    said = yaml.read_text().replace("type: duckdb, path: metadata.duckdb", "type: memory")
+    runs = {}
+    for kind in ("metaxy_dagster.FeatureGraphComponent", "my_project.components.Measured"):
+        yaml.write_text(said.replace("metaxy_dagster.FeatureGraphComponent", kind))
+        with use_graph(FeatureGraph()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            defs = dg.load_from_defs_folder(path_within_project=tmp_path)
+            result = defs.resolve_job_def("materialize_vision").execute_in_process()
+            made = [e.asset_key.path for e in result.get_asset_materialization_events()]
+            runs[kind] = (made, {tuple(spec.owners) for spec in defs.resolve_all_asset_specs()})
+        for name in [name for name in sys.modules if name.startswith("my_project")]:
+            del sys.modules[name]
+    assert list(runs.values()) == [
+        ([["video"], ["crop"]], {("team:ml",)}),
+        ([["video"], ["crop"]], {("team:video",)}),
+    ]
+
+
 @pytest.mark.parametrize("page", ["core", "planning"])
 def test_the_guides_of_the_core_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -31,9 +31,10 @@ def with_references(spec: dg.AssetSpec, *sources: Any) -> dg.AssetSpec:
 def _place(source: Any) -> Iterator[tuple[str, int, str]]:
     if not (inspect.isclass(source) or inspect.isfunction(source)):
         return
+    written = inspect.unwrap(source)
     try:
-        path = inspect.getsourcefile(source)
-        _, line = inspect.getsourcelines(source)
+        path = inspect.getsourcefile(written)
+        _, line = inspect.getsourcelines(written)
     except (OSError, TypeError):
         return
     if path is not None:

@@ -14,6 +14,9 @@ import pytest
 from metaxy_core import FeatureDep, FeatureGraph, FeatureSpec, LineageRelationship
 from metaxy_dagster import MetaxyIOManager, MetaxyStore
 
+collect_ignore = ["yaml_project"]
+"""A project of its own, loaded by a test."""
+
 
 @pytest.fixture(autouse=True)
 def _quiet_dagster() -> Iterator[None]:

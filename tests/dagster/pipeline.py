@@ -7,18 +7,17 @@ its own process.
 
 import os
 import signal
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from metaxy_dagster import Increment, MetaxyStore, feature_asset
+from metaxy_dagster.testing import meet
 from tests.dagster.conftest import media_graph, resources, videos
 
 GRAPH = media_graph()
 IDS = [f"v{n}" for n in range(10)]
-meeting: list[Barrier] = []
 
 
 @feature_asset("ex/video", graph=GRAPH)
@@ -28,8 +27,7 @@ def video() -> Any:
 
 @feature_asset("ex/crop", graph=GRAPH)
 def crop(increment: Increment) -> Any:
-    for barrier in meeting:
-        barrier.wait(timeout=60)
+    meet()
     for number, batch in enumerate(increment.iter_batches(2)):
         log(batch["id"].to_list())
         kill = os.environ.get("METAXY_TEST_KILL")
@@ -66,8 +64,11 @@ def make_job() -> dg.JobDefinition:
     return defs.resolve_job_def("everything")
 
 
-def run_crop(barrier: Barrier | None) -> None:
-    """Materialise `ex/crop` in this process, where another process may do the same."""
-    if barrier is not None:
-        meeting.append(barrier)
+def only_crop() -> dg.Definitions:
+    """The crops alone, of videos that are stored already."""
+    return dg.Definitions(assets=[crop], resources=resources(store()))
+
+
+def run_crop() -> None:
+    """Materialise `ex/crop` in this process."""
     dg.materialize([crop], resources=resources(store()))

@@ -1,5 +1,6 @@
 """@feature_asset: what the function is given, what is stored, what the event says."""
 
+import contextlib
 import functools
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,6 +15,7 @@ import pytest
 import metaxy_core
 from metaxy_core import DefinitionError, FeatureDep, FeatureGraph, FeatureSpec, LineageRelationship
 from metaxy_dagster import FeatureTranslator, Increment, MetaxyStore, feature_asset
+from metaxy_dagster.testing import assert_increment, materialize_features
 from tests.dagster.conftest import (
     data_version,
     materialized,
@@ -166,6 +168,15 @@ class TestDefinition:
         (reference,) = spec.metadata["dagster/code_references"].code_references
         assert reference.label == "crop"
 
+    def test_a_wrapped_function_is_linked_to_where_it_is_written(self, graph: FeatureGraph) -> None:
+        @contextlib.contextmanager
+        def crop(increment: Increment) -> Iterator[Any]:
+            yield increment.todo()
+
+        spec = feature_asset("ex/crop", graph=graph)(crop).get_asset_spec()
+        (reference,) = spec.metadata["dagster/code_references"].code_references
+        assert reference.file_path == __file__
+
     def test_arguments_of_dg_asset_win(self, graph: FeatureGraph) -> None:
         crop = crops(
             graph,
@@ -254,9 +265,13 @@ class TestWhatIsStored:
         def crop(video: pl.DataFrame) -> Any:
             return video.select("id")
 
-        run([listing(graph, ABC), crop], store)
-        again = run([listing(graph, {"a": "2", "b": "1", "c": "1"}), crop], store)
-        assert metadata(again, "ex/crop")["metaxy/rows_written"] == 1
+        _, again = materialize_features(
+            [crop],
+            store,
+            samples={"ex/video": videos(ABC)},
+            changes={"ex/video": videos(ABC | {"a": "2"})},
+        )
+        assert_increment(again, "ex/crop", stale=1, written=["a"])
 
     def test_something_else_is_refused_with_the_feature_named(
         self, graph: FeatureGraph, store: MetaxyStore
@@ -359,11 +374,14 @@ class TestIncrement:
             sums = members.group_by("site").agg(pl.len().alias("sum"))
             return increment.todo().collect("polars").to_native().join(sums, on="site")
 
-        with_site = feature_asset("ex/crop", graph=graph)(lambda increment: increment.todo())
-        run([listing(graph, ABC), with_site, site], store)
+        _, again = materialize_features(
+            [crops(graph), site],
+            store,
+            samples={"ex/video": videos(ABC)},
+            changes={"ex/video": videos(ABC | {"c": "2"})},
+        )
         assert rows(store, "ex/site", "site", "sum") == [("north", 2), ("south", 1)]
-        again = run([listing(graph, ABC | {"c": "2"}), with_site, site], store)
-        assert outcomes(again, "ex/site")["stale"] == (1, 1, 0, 0)
+        assert_increment(again, "ex/site", stale=1, written=["south"])
 
 
 class TestRoots:

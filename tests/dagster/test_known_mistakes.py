@@ -1,6 +1,5 @@
 """Mistakes known from integrations of this kind, each a test of what is right."""
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from metaxy_dagster import (
     union_asset,
 )
 from metaxy_dagster.reports.metadata import safe_markdown
+from metaxy_dagster.testing import run_in_processes
 from tests.dagster import pipeline
 from tests.dagster.conftest import (
     data_version,
@@ -228,14 +228,7 @@ def test_after_a_kill_in_mid_chunk_at_most_one_chunk_is_computed_again(
 @pytest.mark.slow
 def test_two_runs_at_once_end_well_and_rows_are_unique(database: MetaxyStore) -> None:
     run([pipeline.video], database)
-    spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(2)
-    processes = [spawn.Process(target=pipeline.run_crop, args=(barrier,)) for _ in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=120)
-    assert [process.exitcode for process in processes] == [0, 0]
+    assert [one.error for one in run_in_processes(pipeline.only_crop, n=2)] == [None, None]
     # Both had found all the work before either did any of it.
     assert set(computed().values()) == {2}
     assert rows(database, "ex/crop") == ALL

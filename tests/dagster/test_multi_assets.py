@@ -8,6 +8,7 @@ import pytest
 
 from metaxy_core import DefinitionError, FeatureGraph, FeatureSpec
 from metaxy_dagster import Increments, MetaxyStore, feature_asset, multi_feature_asset
+from metaxy_dagster.testing import assert_increment, materialize_features
 from tests.dagster.conftest import materialized, metadata, outcomes, rows, run, videos
 
 pytestmark = pytest.mark.slow
@@ -56,12 +57,15 @@ def test_a_feature_that_is_up_to_date_is_not_written_again(
 ) -> None:
     seen: list[Any] = []
     detect = detector(graph, seen)
-    run([detect, listing(graph, ABC)], store)
-    result = run([detect, listing(graph, ABC | {"b": "2"})], store)
+    _, again = materialize_features(
+        [detect],
+        store,
+        samples={"ex/video": videos(ABC)},
+        changes={"ex/video": videos(ABC | {"b": "2"})},
+    )
     assert seen[3:] == ["b"]
-    assert outcomes(result, "mark")["stale"] == (1, 1, 0, 0)
-    assert outcomes(result, "z/box")["stale"] == (0, 0, 0, 0)
-    assert metadata(result, "z/box")["metaxy/rows_written"] == 0
+    assert_increment(again, "mark", stale=1, written=["b"])
+    assert_increment(again, "z/box", written=[])
 
 
 def test_a_run_may_select_some(graph: FeatureGraph, store: MetaxyStore) -> None:

@@ -1,0 +1,1 @@
+"""Photographs, what is on them and how many there are of it."""
