@@ -1,12 +1,8 @@
-"""How much a feature has to do, and whether anything moved since that was last asked."""
+"""How much a feature has to do: the store is asked, for a moment."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import dagster as dg
 
 from metaxy_core import (
     Cost,
@@ -21,7 +17,6 @@ from metaxy_dagster.partitions import Part, part_filters
 from metaxy_dagster.reports.preview import said_cost, said_counts
 from metaxy_dagster.resource import MetaxyStore
 
-_DATA_VERSION = "dagster/data_version"
 ROOTS = "The samples of a root are known only when it runs."
 
 
@@ -110,52 +105,3 @@ def impatient(store: MetaxyStore, seconds: float = 2.0) -> MetaxyStore:
     if store.lock_timeout <= seconds:
         return store
     return store.model_copy(update={"lock_timeout": seconds})
-
-
-@dataclass(frozen=True)
-class Position:
-    """What decides whether counting again can give another answer.
-
-    Attributes:
-        text: equal where nothing has moved that Dagster knows of.
-        is_complete: whether it knows every parent; somebody else may have written the others.
-    """
-
-    text: str
-    is_complete: bool
-
-    def after(self, found: Pending) -> str:
-        """The position, with the counts where they are all that can move."""
-        return self.text if self.is_complete else f"{self.text}-{found.new}-{found.stale}"
-
-
-def position(instance: dg.DagsterInstance, graph: Graph, target: Target) -> Position:
-    """Where a feature's asset stands; no store is asked.
-
-    Made from the feature's declaration and the data versions that Dagster knows of the asset and
-    its parents.
-    """
-    keys = [target.key, *sorted(target.parents)]
-    records = {record.asset_entry.asset_key: record for record in instance.get_asset_records(keys)}
-    versions = [_data_version(records.get(key)) for key in keys]
-    own = graph.versions[target.feature]
-    texts = [own.definition, own.feature, *(version or "" for version in versions)]
-    text = hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:16]
-    return Position(text, None not in versions[1:])
-
-
-def _data_version(record: dg.AssetRecord | None) -> str | None:
-    """The data version of an asset's latest event."""
-    if record is None:
-        return None
-    entry = record.asset_entry
-    made = entry.last_materialization.asset_materialization if entry.last_materialization else None
-    if made is not None:
-        return _version(made.tags, entry.last_materialization_storage_id)
-    seen = entry.last_observation.asset_observation if entry.last_observation else None
-    return _version(seen.tags, entry.last_observation_storage_id) if seen is not None else None
-
-
-def _version(tags: Mapping[str, str] | None, event: int | None) -> str:
-    # Events of other code may have no data version: every one is a change then.
-    return (tags or {}).get(_DATA_VERSION, f"event {event}")

@@ -280,7 +280,7 @@ class TestWhatIsStored:
         def crop(increment: Increment) -> Any:
             return 42
 
-        with pytest.raises(TypeError, match="'ex/crop' gave a int"):
+        with pytest.raises(TypeError, match="'ex/crop', gave a int"):
             run([listing(graph, ABC), crop], store)
 
     def test_nothing_for_a_sample_leaves_it_to_do(
