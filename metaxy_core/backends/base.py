@@ -121,7 +121,8 @@ class Backend(Protocol):
         ...
 
     def reach(self, table: str, commit: int) -> Reach | None:
-        """How far a table goes, and how far beyond a commit; None where there is no such table."""
+        """How far a table goes, and how far beyond a commit; None where there is no such table,
+        or it has no commits."""
         ...
 
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
@@ -181,7 +182,7 @@ class Backend(Protocol):
 
 def reach_of(rows: LazyFrame | None, commit: int) -> Reach | None:
     """`Backend.reach` for systems whose rows are scanned by Polars."""
-    if rows is None:
+    if rows is None or COMMIT not in rows.collect_schema():
         return None
     number = nw.col(COMMIT)
     found = rows.select(

@@ -115,7 +115,7 @@ class SqlBackend:
 
     def reach(self, table: str, commit: int) -> Reach | None:
         """See `Backend.reach`: one query, too small to be compiled by Ibis."""
-        if table not in self.tables():
+        if COMMIT not in (self.columns(table) or ()):
             return None
         number = self.quoted(COMMIT)
         ((rows, last, beyond),) = self.fetch(
