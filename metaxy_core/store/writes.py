@@ -29,6 +29,7 @@ from metaxy_core.store.reads import ReadStore
 from metaxy_core.store.request import Write
 from metaxy_core.system import failures, marks, runs, snapshots
 from metaxy_core.system.failures import DEFAULT_POLICY, RetryPolicy
+from metaxy_core.system.marks import Mark
 
 
 class WriteStore(ReadStore):
@@ -282,7 +283,7 @@ class WriteStore(ReadStore):
         run = materialization_id or self.materialization_id
         runs.record(self.backend, self._plan(feature).key, units, seconds, money, run)
 
-    def settle(self, feature: Any, increment: Increment | LazyIncrement) -> bool:
+    def settle(self, feature: Any, increment: Increment | LazyIncrement | Mark) -> bool:
         """Remember what an increment has seen, so that the next one costs what changed since.
 
         Of a large feature (with its parents 100,000 rows or more) the next `resolve_update` then
@@ -290,11 +291,15 @@ class WriteStore(ReadStore):
         that of a full comparison: whenever that is not certain (rows were removed, came late, or
         declarations are others) everything is compared. False where there is nothing to remember.
 
+        Args:
+            increment: what `resolve_update` gave, or its `mark`, which outlives an opening.
+
         """
         self._writable()
-        if increment.mark is None:
+        mark = increment if isinstance(increment, Mark) else increment.mark
+        if mark is None:
             return False
-        marks.record(self.backend, self._plan(feature).key, increment.mark)
+        marks.record(self.backend, self._plan(feature).key, mark)
         return True
 
     def push(
