@@ -13,8 +13,8 @@ from metaxy_core.store import LazyIncrement, MetadataStore, settling
 from metaxy_core.testing.strategies import Declared
 from tests.properties.rules import LONG, run
 
-POLARS = (2_000, 20) if LONG else (60, 20)
-DUCKDB = (400, 15) if LONG else (4, 15)
+POLARS = (2_000, 20) if LONG else (40, 20)
+DUCKDB = (400, 15) if LONG else (2, 15)
 
 
 class SettlingStore(MetadataStore):
