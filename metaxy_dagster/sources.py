@@ -27,7 +27,8 @@ def modules_of(name: str) -> Iterator[ModuleType]:
         raise
     yield module
     for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
-        yield importlib.import_module(found.name)
+        if not found.name.endswith(".__main__"):  # a program, not declarations
+            yield importlib.import_module(found.name)
 
 
 def graph_of(source: Graph | FeatureGraph | str | Iterable[Any]) -> Graph | FeatureGraph:

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from metaxy_core.cli.output import Format, gives, show_records, tell
 from metaxy_core.cli.project import Project
-from metaxy_core.errors import ConfigError, MetaxyError
+from metaxy_core.errors import MetaxyError
 
 if TYPE_CHECKING:
     from metaxy_core.config import MetaxyConfig
@@ -86,6 +86,7 @@ def check(
 
 
 def _settings(config: MetaxyConfig) -> Iterator[Setting]:
+    from metaxy_core.config.interpolation import UnsetVariableError
     from metaxy_core.config.layers import OPTIONS
     from metaxy_core.config.loading import store_settings
     from metaxy_core.config.secrets import shown
@@ -95,7 +96,7 @@ def _settings(config: MetaxyConfig) -> Iterator[Setting]:
         value = config.shown_store if name == "store" else value
         yield Setting(name, value, config.origin(name))
     for store, settings in config.stores.items():
-        with suppress(ConfigError):  # a variable that is not set is shown by its name
+        with suppress(UnsetVariableError):  # it is shown by its name
             settings = store_settings(config, store)
         at = ("stores", store)
         yield Setting(f"stores.{store}.type", settings.type, config.origin(*at, "type"))

@@ -82,6 +82,7 @@ def stores(*, project: Project = _HERE, format: Format = "plain") -> int:
 
     Exit codes: 0 listed, 1 a mistake.
     """
+    from metaxy_core.config.loading import store_settings
     from metaxy_core.config.stores import default_name
     from metaxy_core.errors import MetaxyError
 
@@ -90,6 +91,7 @@ def stores(*, project: Project = _HERE, format: Format = "plain") -> int:
     for name, settings in config.stores.items():
         uri, problem = None, None
         try:
+            settings = store_settings(config, name)
             uri = config.make_store(name).backend.describe()["uri"]
         except MetaxyError as error:
             problem = str(error)

@@ -54,10 +54,16 @@ def ui(
             f"Dagster's UI needs {' and '.join(missing)}: pip install 'metaxy-dagster[ui]'"
         )
     home = Path(os.environ.get("DAGSTER_HOME") or settings.root / ".dagster_home").absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").touch()  # Dagster warns where there is none
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "dagster.yaml").touch()  # Dagster warns where there is none
+    except OSError as error:
+        raise ConfigError(f"DAGSTER_HOME {home} cannot be used: {error.strerror}.") from error
     tell(f"Dagster on {chosen}, runs in {home}")
     command = [sys.executable, "-W", _QUIET, "-m", "dagster", "dev", "-m", chosen]
     command += ["-h", host, "-p", str(port)]
+    environment = {**os.environ, "DAGSTER_HOME": str(home)}
+    if settings.files:  # the same one, from another folder
+        environment["METAXY_CONFIG"] = str(settings.files[0].absolute())
     os.chdir(settings.root)
-    os.execve(sys.executable, command, {**os.environ, "DAGSTER_HOME": str(home)})  # noqa: S606
+    os.execve(sys.executable, command, environment)  # noqa: S606

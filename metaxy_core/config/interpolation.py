@@ -15,13 +15,17 @@ _REFERENCE = re.compile(
 )
 
 
+class UnsetVariableError(ConfigError):
+    """A variable without a default is not set."""
+
+
 def interpolate(value: Any, key: Key, merged: Merged) -> Any:
     """A value with the variables in its texts replaced; what no file has said stays as it is.
 
     `$${` stands for `${`. A variable that is set to nothing counts as not set.
 
     Raises:
-        ConfigError: a variable without a default is not set; names it and the key, not the value.
+        UnsetVariableError: a variable without a default is not set; names it and the key.
     """
     if isinstance(value, Mapping):
         return {name: interpolate(one, (*key, name), merged) for name, one in value.items()}
@@ -51,7 +55,7 @@ def expand(text: str, where: str) -> str:
             )
         value = os.environ.get(name) or default
         if value is None:
-            raise ConfigError(
+            raise UnsetVariableError(
                 f"{where} needs the environment variable {name}, which is not set. Set it, or "
                 f"write a default: ${{{name}:-…}}"
             )

@@ -119,9 +119,14 @@ def store_settings(config: MetaxyConfig, name: str) -> StoreSettings:
     """A named store's settings with its variables replaced, which are asked for by its use alone.
 
     Raises:
-        ConfigError: one of them is not set.
+        UnsetVariableError: one of them is not set.
+        ConfigError: what comes of them does not fit.
     """
     raw = config._merged.values.get("stores", {}).get(name)
     if raw is None:
         return config.stores[name]
-    return StoreSettings.model_validate(interpolate(raw, ("stores", name), config._merged))
+    key = ("stores", name)
+    try:
+        return StoreSettings.model_validate(interpolate(raw, key, config._merged))
+    except ValidationError as error:
+        raise ConfigError("; ".join(mistakes(error, config._merged, key))) from None

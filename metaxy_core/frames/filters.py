@@ -124,6 +124,8 @@ def _parse(text: str) -> nw.Expr:
     from sqlglot.errors import SqlglotError
 
     try:
+        if any(token.comments for token in sqlglot.tokenize(text, read="duckdb")):
+            raise FilterError(f"A filter has no comments; given: {text[:_LONGEST]!r}")
         statements = sqlglot.parse(text, read="duckdb")
         if len(statements) != 1 or statements[0] is None:
             raise FilterError(f'A filter is one condition, like "height > 720"; given: {text!r}')

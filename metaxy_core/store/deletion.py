@@ -75,9 +75,9 @@ def hard_delete(
         left = known.join(chosen.select(*ids), on=ids, how="anti").collect("polars")
         units = gone.lazy().select(*plan.unit).unique()
         whole = units.join(left.lazy(), on=list(plan.unit), how="anti").collect("polars")
+        marks.note_removal(store.backend, plan.key.to_table(), numbers[0])
         store.backend.delete(plan.key.to_table(), gone.lazy())
         store.backend.delete(plan.key.to_table(), whole.lazy())
-        marks.note_removal(store.backend, numbers[0])
         return len(gone)
 
     return store.backend.commit(remove)

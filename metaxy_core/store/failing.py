@@ -72,9 +72,9 @@ def held_back(store: BaseStore, plan: FeaturePlan) -> LazyFrame | None:
 
 
 def _without_done(store: BaseStore, plan: FeaturePlan, failed: pl.DataFrame) -> pl.DataFrame:
-    """Leave out units that are stored, made from the same or later, whatever they were made from.
+    """Leave out units that were stored since, whatever they were made from.
 
-    Columns in: the unit, `metaxy_made_from`, `metaxy_commit`.
+    Columns in: the unit, `metaxy_commit`.
     """
     table = store.backend.scan(plan.key.to_table())
     if table is None or not failed.height:
@@ -83,12 +83,10 @@ def _without_done(store: BaseStore, plan: FeaturePlan, failed: pl.DataFrame) -> 
     units = store.backend.load(nw.from_native(failed.select(unit).lazy()))
     known = complete(plan, table).join(units, on=unit, how="semi")
     rows = stored_with_marks(plan, known, version)
-    done = rows.select(*unit, made_from(plan).alias("made"), nw.col(COMMIT).alias("stored"))
-    native = done.unique().collect("polars").to_native()
-    over = failed.join(native, on=unit, how="inner").filter(
-        (pl.col("made") == pl.col(MADE_FROM)) | (pl.col("stored") > pl.col(COMMIT))
-    )
-    return failed.join(over, on=unit, how="anti")
+    stored = rows.select(*unit, nw.col(COMMIT).alias("stored")).unique().collect("polars")
+    store.backend.release(units)
+    both = failed.join(stored.to_native(), on=unit, how="inner")
+    return failed.join(both.filter(pl.col("stored") > pl.col(COMMIT)), on=unit, how="anti")
 
 
 def chosen(

@@ -45,9 +45,8 @@ def compact(store: BaseStore, plan: FeaturePlan, keep: int, *, dry_run: bool) ->
         return removed
 
     def remove(numbers: Sequence[int]) -> int:
-        removed = store.backend.delete(plan.key.to_table(), gone.lazy())
-        marks.note_removal(store.backend, numbers[0])
-        return removed
+        marks.note_removal(store.backend, plan.key.to_table(), numbers[0])
+        return store.backend.delete(plan.key.to_table(), gone.lazy())
 
     return store.backend.commit(remove)
 

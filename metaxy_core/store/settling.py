@@ -25,7 +25,7 @@ from metaxy_core.hashing import sha256
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store.request import Request
 from metaxy_core.system import marks
-from metaxy_core.system.marks import Mark
+from metaxy_core.system.marks import Extent, Mark
 
 if TYPE_CHECKING:
     from metaxy_core.backends.base import Reach
@@ -67,7 +67,8 @@ class Moved:
         found = labels.select(*plan.unit).head(MOST_PENDING + 1).collect("polars")
         if len(found) > MOST_PENDING:
             return None
-        mark = replace(self.mark, pending=[list(row) for row in found.rows()])
+        pending = [list(row) for row in found.sort(*plan.unit).rows()]
+        mark = replace(self.mark, pending=pending)
         return None if mark == self.known else mark
 
 
@@ -86,31 +87,40 @@ def look(
     plan = request.plan
     if not _is_plain(store, request):
         return Moved()
-    known, removed = marks.load(store.backend, plan.key)
+    keys = [plan.key, *(edge.parent.key for edge in plan.edges)]
+    known, removed = marks.load(store.backend, plan.key, [key.to_table() for key in keys])
     reached: dict[FeatureKey, Reach] = {}
-    for key in (plan.key, *(edge.parent.key for edge in plan.edges)):
-        before = (0, 0) if known is None else known.tables.get(key.to_table(), (0, 0))
-        reach = store.backend.reach(key.to_table(), before[1])
+    for key in keys:
+        before = None if known is None else known.tables.get(key.to_table())
+        reach = store.backend.reach(key.to_table(), before.last if before else 0)
         if reach is not None:
             reached[key] = reach
     total = sum(reach.rows for reach in reached.values())
     if total < FROM_ROWS or not any(edge.parent.key in reached for edge in _finest(plan)):
         return Moved()
-    at = {key.to_table(): (reach.rows, reach.last) for key, reach in reached.items()}
-    mark = Mark(_key(store, plan), at, removed)
-    if known is None or (known.key, known.removed) != (mark.key, removed):
-        return Moved(None, mark, known)
-    if known.tables.keys() != at.keys():
+    at = {
+        key.to_table(): Extent(reach.rows, reach.last, removed.get(key.to_table(), 0))
+        for key, reach in reached.items()
+    }
+    mark = Mark(str(plan.key), where(store), _key(store, plan), at)
+    if known is None or known.key != mark.key or known.tables.keys() != at.keys():
         return Moved(None, mark, known)
     up_to = {key: known.tables[key.to_table()] for key in reached}
-    if any(reached[key].rows - reached[key].beyond != rows for key, (rows, _) in up_to.items()):
-        return Moved(None, mark, known)
+    for key, before in up_to.items():
+        rows = reached[key].rows - reached[key].beyond
+        if (rows, removed.get(key.to_table(), 0)) != (before.rows, before.removals):
+            return Moved(None, mark, known)
     if sum(reach.beyond for reach in reached.values()) > total * LARGEST_PART:
         return Moved(None, mark, known)
-    commits = {key: last for key, (_, last) in up_to.items() if reached[key].beyond}
+    commits = {key: before.last for key, before in up_to.items() if reached[key].beyond}
     pending = _pending(plan, known, own(), engine)
     moving = Moving(plan, store.graph, own(), tables(), commits)
     return Moved(engine.hold(lambda: moving.units(pending)), mark, known)
+
+
+def where(store: BaseStore) -> str:
+    """What names the store whose tables a mark is about."""
+    return store.backend.describe()["uri"]
 
 
 def within(plan: FeaturePlan, rows: LazyFrame, units: LazyFrame) -> LazyFrame:
@@ -138,14 +148,19 @@ def _is_plain(store: BaseStore, request: Request) -> bool:
 
 
 def _finest(plan: FeaturePlan) -> list[EdgePlan]:
-    """The edges whose parents tell a unit whole; other edges only judge it."""
-    return [edge for edge in plan.edges if set(edge.on) == set(plan.unit)]
+    """The edges whose parents tell a unit whole; other edges only judge it.
+
+    An optional edge tells units only where every edge is optional.
+    """
+    telling = [edge for edge in plan.edges if not edge.dep.optional] or plan.edges
+    return [edge for edge in telling if set(edge.on) == set(plan.unit)]
 
 
 def _key(store: BaseStore, plan: FeaturePlan) -> str:
     """What decides, besides rows, which status a unit has."""
     versions = store.graph.versions
-    keys = [plan.key, *(edge.parent.key for edge in plan.edges)]
+    # Those above the parents decide what a parent's unit is.
+    keys = [plan.key, *store.graph.upstream(plan.key)]
     parts = [str(store.scheme), *(f"{versions[k].definition} {versions[k].feature}" for k in keys)]
     return sha256("\n".join(parts))
 

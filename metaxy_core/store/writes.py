@@ -11,6 +11,7 @@ from metaxy_core.backends.base import to_polars
 from metaxy_core.drift import sources
 from metaxy_core.errors import (
     NotStoredError,
+    StoreError,
     StoreUnavailableError,
 )
 from metaxy_core.frames.filters import Predicate
@@ -19,6 +20,7 @@ from metaxy_core.keys import FeatureKey
 from metaxy_core.store import (
     deletion,
     failing,
+    settling,
     spool,
     writing,
 )
@@ -208,9 +210,10 @@ class WriteStore(ReadStore):
         key = FeatureKey.of(feature)
         if key in self.graph:
             self._check_project(self._plan(key))
-        self.backend.drop(key.to_table())
+        table = key.to_table()
+        self.backend.commit(lambda numbers: marks.note_removal(self.backend, table, numbers[0]))
+        self.backend.drop(table)
         self.backend.drop(failures.table_of(key))
-        self.backend.commit(lambda numbers: marks.note_removal(self.backend, numbers[0]))
 
     def record_failures(
         self,
@@ -284,7 +287,7 @@ class WriteStore(ReadStore):
         run = materialization_id or self.materialization_id
         runs.record(self.backend, self._plan(feature).key, units, seconds, money, run)
 
-    def settle(self, feature: Any, increment: Increment | LazyIncrement | Mark) -> bool:
+    def settle(self, increment: Increment | LazyIncrement | Mark) -> bool:
         """Remember what an increment has seen, so that the next one costs what changed since.
 
         Of a large feature (with its parents 100,000 rows or more) the next `resolve_update` then
@@ -295,12 +298,19 @@ class WriteStore(ReadStore):
         Args:
             increment: what `resolve_update` gave, or its `mark`, which outlives an opening.
 
+        Raises:
+            StoreError: it is of another store.
+
         """
         self._writable()
         mark = increment if isinstance(increment, Mark) else increment.mark
         if mark is None:
             return False
-        marks.record(self.backend, self._plan(feature).key, mark)
+        if mark.store != settling.where(self):
+            raise StoreError(
+                f"What was compared in {mark.store} says nothing of {settling.where(self)}."
+            )
+        marks.record(self.backend, mark)
         return True
 
     def push(

@@ -7,6 +7,7 @@ last row of a feature counts; those before it are removed now and then.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -22,8 +23,21 @@ from metaxy_core.system.tables import PREFIX
 MARKS: Final = f"{PREFIX}marks"
 _MOST = 16
 """Rows of one feature; some systems are slow to remove rows."""
-_REMOVED: Final = ""
-"""In place of a feature, in rows that say that rows were removed."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How far a table went.
+
+    Attributes:
+        rows: how many rows it had.
+        last: the highest commit among them.
+        removals: how often rows were removed of it.
+    """
+
+    rows: int
+    last: int
+    removals: int = 0
 
 
 @dataclass(frozen=True)
@@ -31,55 +45,65 @@ class Mark:
     """What a comparison saw and found.
 
     Attributes:
+        feature, store: of what, and where.
         key: what it depends on besides rows: declarations and code.
-        tables: per table its rows, and the highest commit among them.
-        removed: the last commit that removed rows of any table; 0 where none did.
-        pending: the ids of the units that had a status.
+        tables: how far each table went.
+        pending: the ids of the units that had a status, sorted.
     """
 
+    feature: str
+    store: str
     key: str
-    tables: Mapping[str, tuple[int, int]]
-    removed: int = 0
+    tables: Mapping[str, Extent]
     pending: Sequence[Sequence[Any]] = ()
 
 
-def load(backend: Backend, feature: FeatureKey) -> tuple[Mark | None, int]:
-    """The last mark of a feature, if there is one, and the last commit that removed rows."""
-    table = backend.scan(MARKS)
-    if table is None:
-        return None, 0
-    found = table.filter(nw.col("feature").is_in([str(feature), _REMOVED])).collect("polars")
-    rows = found.to_native().sort(COMMIT).rows(named=True)
-    removed = max((row[COMMIT] for row in rows if row["feature"] == _REMOVED), default=0)
-    own = [row for row in rows if row["feature"] != _REMOVED]
+def load(
+    backend: Backend, feature: FeatureKey, tables: Sequence[str]
+) -> tuple[Mark | None, Mapping[str, int]]:
+    """The last mark of a feature, if there is one, and how often rows were removed of tables."""
+    found = backend.scan(MARKS)
+    if found is None:
+        return None, {}
+    subjects = [str(feature), *map(_removals, tables)]
+    native = found.filter(nw.col("subject").is_in(subjects)).collect("polars").to_native()
+    rows = native.sort(COMMIT).rows(named=True)
+    removed = Counter(row["subject"] for row in rows)
+    counts = {table: removed[_removals(table)] for table in tables}
+    own = [row["mark"] for row in rows if row["subject"] == str(feature)]
     if not own:
-        return None, removed
-    told = json.loads(own[-1]["mark"])
-    tables = {name: (count, last) for name, (count, last) in told["tables"].items()}
-    return Mark(told["key"], tables, told["removed"], told["pending"]), removed
+        return None, counts
+    told = json.loads(own[-1])
+    extents = {name: Extent(**extent) for name, extent in told.pop("tables").items()}
+    return Mark(**told, tables=extents), counts
 
 
-def record(backend: Backend, feature: FeatureKey, mark: Mark) -> None:
+def record(backend: Backend, mark: Mark) -> None:
     """Put a mark in the place of those before it; the store must be open for writing."""
     table = backend.scan(MARKS)
-    own = None if table is None else table.filter(nw.col("feature") == str(feature))
-    is_crowded = own is not None and len(own.select("feature").collect("polars")) >= _MOST
-    row = {"feature": str(feature), "mark": json.dumps(asdict(mark))}
+    own = None if table is None else table.filter(nw.col("subject") == mark.feature)
+    is_crowded = own is not None and len(own.select("subject").collect("polars")) >= _MOST
+    row = {"subject": mark.feature, "mark": json.dumps(asdict(mark))}
 
     def append(numbers: Sequence[int]) -> None:
         if is_crowded:
-            backend.delete(MARKS, nw.from_native(pl.LazyFrame({"feature": [str(feature)]})))
+            backend.delete(MARKS, nw.from_native(pl.LazyFrame({"subject": [mark.feature]})))
         stamped = pl.LazyFrame([row | {COMMIT: numbers[0]}])
         backend.append(MARKS, nw.from_native(stamped))
 
     backend.commit(append)
 
 
-def note_removal(backend: Backend, commit: int) -> None:
-    """Note that rows are gone. Called inside the commit that removes them.
+def note_removal(backend: Backend, table: str, commit: int) -> None:
+    """Note that rows of a table go. Called inside the commit that removes them, before it does.
 
     Marks made before it do not fit any more: the number of rows alone would not tell, if as many
     came late as were removed.
     """
-    row = {"feature": _REMOVED, "mark": "", COMMIT: commit}
+    row = {"subject": _removals(table), "mark": "", COMMIT: commit}
     backend.append(MARKS, nw.from_native(pl.LazyFrame([row])))
+
+
+def _removals(table: str) -> str:
+    """What stands in place of a feature in a note; no key begins so."""
+    return f"-{table}"

@@ -168,7 +168,7 @@ class StoreConformance:
         with make_store(CHAIN) as store:
             _settle(store, "a", _roots("id", ["x", "y", "z"]))
             _settle(store, "b")
-            assert store.settle("b", store.resolve_update("b"))
+            assert store.settle(store.resolve_update("b"))
             assert store.resolve_update("b").mark is None
             store.write("a", _roots("id", ["x"], "2"))
             _settle(store, "a", _roots("id", ["w"]))
@@ -176,7 +176,7 @@ class StoreConformance:
             expected = {"new": ["w"], "stale": ["x"], "orphaned": ["y"]}
             found = store.resolve_update("b")
             assert said(found) == expected == said(store.resolve_update("b", full=True))
-            assert store.settle("b", found)
+            assert store.settle(found)
             assert said(store.resolve_update("b")) == expected
 
     def test_lazy_increments_are_the_same(self, make_store: MakeStore) -> None:

@@ -41,6 +41,11 @@ class StoreAttributes(dg.Resolvable):
                 f"store: its type is duckdb or memory; given: {self.type!r}. Stores of other types "
                 "are described in metaxy.toml and named here, as in `name: dev`."
             )
+        if self.path is not None and (self.path.startswith((":", "md:")) or "://" in self.path):
+            raise ValueError(
+                f"store: the path is one of a file; given: {self.path.partition('?')[0]!r}. Other "
+                "addresses belong into metaxy.toml; `type: memory` keeps nothing."
+            )
         if self.type == "memory" and self.path is not None:
             raise ValueError("store: a store in memory has no path.")
 

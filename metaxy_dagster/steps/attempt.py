@@ -12,8 +12,10 @@ import polars as pl
 
 from metaxy_core import (
     PROVENANCE_BY_FIELD,
+    Mark,
     MetadataSchemaError,
     MetadataStore,
+    MetaxyError,
     RetryPolicy,
 )
 from metaxy_dagster.frames import in_polars, length
@@ -126,7 +128,7 @@ class Attempt:
                 if self._units:
                     opened.record_run(self.work.feature, self._units, seconds)
                 if mark is not None:
-                    opened.settle(self.work.feature, mark)
+                    self._settle_mark(opened, mark)
         return WriteReceipt(
             self.work.feature,
             self.work.graph,
@@ -141,6 +143,13 @@ class Attempt:
             self.failures,
             self.increment.cost,
         )
+
+    def _settle_mark(self, opened: MetadataStore, mark: Mark) -> None:
+        """Remember what was compared; without it the next comparison takes longer, no more."""
+        try:
+            opened.settle(mark)
+        except MetaxyError as error:
+            self.log.warning("%s: what was compared is not remembered: %s", mark.feature, error)
 
     def _settle(self, written: pl.LazyFrame) -> pl.LazyFrame:
         """Mark finished parents without any row, so that they are not offered again."""

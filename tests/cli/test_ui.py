@@ -38,6 +38,13 @@ def test_dagster_is_started_on_the_configured_module_in_the_project(here, became
     assert os.path.samefile(os.curdir, here.path)
 
 
+def test_the_configuration_that_was_named_is_dagsters_too(here, became):
+    (here.path / "conf").mkdir()
+    here.configure('functions = ["my.definitions"]\n', "conf/metaxy.toml")
+    _, environment = became("--config", "conf/metaxy.toml")
+    assert environment["METAXY_CONFIG"] == str(here.path / "conf" / "metaxy.toml")
+
+
 def test_the_module_may_be_named(here, became):
     assert "other.definitions" in became("other.definitions")[0]
 

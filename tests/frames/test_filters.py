@@ -60,16 +60,14 @@ def test_what_a_filter_keeps(frame, text, kept):
         "n = (SELECT 1)",
         "pg_sleep(1) = 1",
         "n = 1 --",
+        "n = 1 /* AND n > 5 */",
         "a.n = 1",
         "CASE WHEN n = 1 THEN true END",
         "t LIKE 'a_b'",
         "(" * 2000 + "n = 1" + ")" * 2000,
     ],
 )
-def test_what_is_not_in_the_language_is_refused_or_harmless(text):
-    if text == "n = 1 --":
-        assert expression(text) is not None
-        return
+def test_what_is_not_in_the_language_is_refused(text):
     with pytest.raises(FilterError):
         expression(text)
 

@@ -23,7 +23,7 @@ class SettlingStore(MetadataStore):
     def resolve_update(self, feature: Any, **asked: Any) -> LazyIncrement:  # type: ignore[override]
         found = super().resolve_update(feature, **asked)
         if self._lifetime.is_writable:
-            self.settle(feature, found)
+            self.settle(found)
         return found
 
 

@@ -234,3 +234,13 @@ def test_a_filter_that_fits_no_column_is_told_all_of_them(make_store):
         with pytest.raises(FilterError) as error:
             store.failures("b", "metaxy_attempt = 'x'")
         assert "\n" not in str(error.value)
+
+
+def test_a_failure_after_a_success_of_the_same_counts(make_store):
+    with make_store(CHAIN) as store:
+        settle(store, "a", samples=samples(x="1"))
+        settle(store, "b")
+        again = store.resolve_update("b", staleness_predicates=["id = 'x'"])
+        store.record_failures("b", again.stale, "no", policy=LATER)
+        assert store.resolve_update("b", staleness_predicates=["id = 'x'"]).failed == 1
+        assert store.failures("b")["id"].to_list() == ["x"]

@@ -6,11 +6,22 @@ import narwhals as nw
 import polars as pl
 import pytest
 
-from metaxy_core import InMemoryMetadataStore
+from metaxy_core import DuckDBMetadataStore, InMemoryMetadataStore
 from metaxy_core.columns import COMMIT
+from metaxy_core.errors import StoreError
 from metaxy_core.store import settling
 from metaxy_core.system import marks
-from tests.builders import NOTHING, aggregation, edge, feature, graph, rows, said, settle
+from tests.builders import (
+    NOTHING,
+    aggregation,
+    edge,
+    expansion,
+    feature,
+    graph,
+    rows,
+    said,
+    settle,
+)
 
 CHAIN = graph(feature("a", fields=["f", "g"]), feature("b", "a", fields=["f"]))
 GROUPS = graph(
@@ -43,7 +54,7 @@ def settled(store):
     """Three samples, all done, and a mark."""
     settle(store, "a", samples=samples(x="1", y="1", z="1"))
     settle(store, "b")
-    assert store.settle("b", store.resolve_update("b"))
+    assert store.settle(store.resolve_update("b"))
 
 
 def resolved(store, looked, key="b", **options):
@@ -68,17 +79,17 @@ def test_what_was_pending_stays_pending(make_store, looked):
     with make_store(CHAIN) as store:
         settled(store)
         settle(store, "a", samples=samples(x="2", y="2"))
-        assert store.settle("b", store.resolve_update("b"))
+        assert store.settle(store.resolve_update("b"))
         assert resolved(store, looked) == (NOTHING | {"stale": ["x", "y"]}, True)
         store.write("b", store.resolve_update("b").todo().filter(nw.col("id") == "x"))
         assert resolved(store, looked) == (NOTHING | {"stale": ["y"]}, True)
-        assert not store.settle("a", store.resolve_update("a", samples=samples(x="2")))
+        assert not store.settle(store.resolve_update("a", samples=samples(x="2")))
 
 
 def test_a_mark_that_says_nothing_new_is_not_written(make_store):
     with make_store(CHAIN) as store:
         settled(store)
-        assert not store.settle("b", store.resolve_update("b"))
+        assert not store.settle(store.resolve_update("b"))
 
 
 def test_a_commit_that_came_late_is_found(looked):
@@ -132,11 +143,11 @@ def test_compacted_history_is_compared_in_full_once(make_store, looked):
         settled(store)
         settle(store, "a", samples=samples(x="2"))
         settle(store, "b")
-        assert store.settle("b", store.resolve_update("b"))
+        assert store.settle(store.resolve_update("b"))
         store.compact()
         increment = store.resolve_update("b")
         assert (said(increment), looked[-1]) == (NOTHING, False)
-        assert store.settle("b", increment)
+        assert store.settle(increment)
         assert resolved(store, looked) == (NOTHING, True)
 
 
@@ -147,11 +158,64 @@ def test_a_member_that_goes_to_another_group_touches_both(make_store, looked):
     with make_store(GROUPS) as store:
         settle(store, "take", samples=takes(a="ann", b="ann", c="bob", d="cy"))
         settle(store, "voice")
-        assert store.settle("voice", store.resolve_update("voice"))
+        assert store.settle(store.resolve_update("voice"))
         moved = takes(b="bob").with_columns(metaxy_provenance_by_field=pl.struct(f=pl.lit("2")))
         settle(store, "take", samples=moved)
         expected = {"new": [], "stale": ["ann", "bob"], "orphaned": []}
         assert resolved(store, looked, "voice") == (expected, True)
+
+
+def test_units_that_an_optional_parent_does_not_tell_are_found(make_store, looked):
+    pairs = graph(
+        feature("a", ids=["i", "j"]),
+        feature("b", ids=["j", "k"]),
+        feature("c", ids=["i", "j", "k"]),
+        feature("d", "a", "b", edge("c", optional=True), ids=["i", "j", "k"]),
+    )
+    with make_store(pairs) as store:
+        settle(store, "a", samples=rows({"i": ["1"], "j": ["1"]}))
+        settle(store, "b", samples=rows({"j": ["1"], "k": ["1"]}))
+        settle(store, "c", samples=rows({"i": ["1"], "j": ["1"], "k": ["1"]}))
+        settle(store, "d")
+        store.settle(store.resolve_update("d"))
+        settle(store, "a", samples=rows({"i": ["2"], "j": ["1"]}))
+        assert said(store.resolve_update("d"), "i", "j", "k")["new"] == [("2", "1", "1")]
+
+
+def test_other_units_of_a_parent_are_compared_in_full(make_store, looked):
+    def declared(*ids):
+        return graph(
+            feature("g", ids=list(ids)),
+            feature("p", edge("g", lineage=expansion(list(ids))), ids=["a", "b", "c"]),
+            feature("d", "p", ids=["a", "b", "c"]),
+        )
+
+    with make_store(declared("a")) as store:
+        settle(store, "g", samples=rows({"a": ["1"]}))
+        todo = store.resolve_update("p").todo().to_native()
+        store.write("p", todo.with_columns(b=pl.lit("x"), c=pl.lit("1")))
+        settle(store, "d")
+        assert store.settle(store.resolve_update("d"))
+        other = store.using(declared("a", "b"))
+        full = said(other.resolve_update("d", full=True), "a", "b", "c")
+        assert said(other.resolve_update("d"), "a", "b", "c") == full
+        assert looked[-1] is False
+
+
+def test_a_mark_of_another_store_is_refused(tmp_path):
+    one, other = (DuckDBMetadataStore(tmp_path / f"{n}.duckdb", graph=CHAIN) for n in "ab")
+    with one:
+        settle(one, "a", samples=samples(x="1"))
+        increment = one.resolve_update("b")
+    with other, pytest.raises(StoreError, match="says nothing of"):
+        other.settle(increment)
+
+
+def test_pending_units_are_remembered_in_order(make_store):
+    with make_store(CHAIN) as store:
+        settle(store, "a", samples=samples(**{f"x{n:03}": "1" for n in range(300)}))
+        assert store.settle(store.resolve_update("b"))
+        assert not store.settle(store.resolve_update("b"))
 
 
 def test_failures_are_seen_from_a_mark(make_store, looked):
@@ -160,7 +224,7 @@ def test_failures_are_seen_from_a_mark(make_store, looked):
         settle(store, "a", samples=samples(x="2", y="2"))
         todo = store.resolve_update("b").todo()
         store.record_failures("b", todo.filter(nw.col("id") == "x"), "no")
-        assert store.settle("b", store.resolve_update("b"))
+        assert store.settle(store.resolve_update("b"))
         assert resolved(store, looked) == (NOTHING | {"stale": ["y"]}, True)
         store.retry_failures("b")
         assert resolved(store, looked) == (NOTHING | {"stale": ["x", "y"]}, True)
@@ -189,9 +253,9 @@ def test_too_much_that_is_pending_is_not_remembered(make_store, monkeypatch):
     monkeypatch.setattr(settling, "MOST_PENDING", 2)
     with make_store(CHAIN) as store:
         settle(store, "a", samples=samples(x="1", y="1", z="1"))
-        assert not store.settle("b", store.resolve_update("b"))
+        assert not store.settle(store.resolve_update("b"))
         settle(store, "b")
-        assert store.settle("b", store.resolve_update("b"))
+        assert store.settle(store.resolve_update("b"))
 
 
 def test_old_marks_are_removed(make_store):
@@ -199,7 +263,7 @@ def test_old_marks_are_removed(make_store):
         settled(store)
         for text in range(40):
             settle(store, "a", samples=samples(x=str(text + 2)))
-            assert store.settle("b", store.resolve_update("b", lazy=True))
+            assert store.settle(store.resolve_update("b", lazy=True))
         assert len(store.backend.scan(marks.MARKS).select(COMMIT).collect("polars")) <= 16
 
 
