@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         SQLiteMetadataStore,
     )
     from metaxy_core.system.failures import RetryPolicy
+    from metaxy_core.versioning import SLOT, Buckets
     from metaxy_core.work import PlannedFeature, WorkPlan
 
 __all__ = [
@@ -75,8 +76,10 @@ __all__ = [
     "FEATURE_VERSION",
     "MATERIALIZATION_ID",
     "PROVENANCE_BY_FIELD",
+    "SLOT",
     "STALE_FIELDS",
     "STATUS",
+    "Buckets",
     "BufferedMetadataWriter",
     "Change",
     "ClickHouseMetadataStore",
@@ -145,6 +148,8 @@ __all__ = [
 ]
 
 _AT_FIRST_USE = {
+    "Buckets": "metaxy_core.versioning",
+    "SLOT": "metaxy_core.versioning",
     "BufferedMetadataWriter": "metaxy_core.store.buffered",
     "Change": "metaxy_core.diff",
     "ClickHouseMetadataStore": "metaxy_core.store.stores",
