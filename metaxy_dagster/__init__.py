@@ -10,6 +10,7 @@ from metaxy_dagster.automation.conditions import IncrementPending
 from metaxy_dagster.automation.declarative import metaxy_automation_sensor, on_increment
 from metaxy_dagster.automation.schedules import build_increment_schedule
 from metaxy_dagster.automation.sensors import increment_sensor
+from metaxy_dagster.buckets import HashBuckets, hash_buckets
 from metaxy_dagster.checks.definition import feature_checks
 from metaxy_dagster.checks.guard import graph_guard
 from metaxy_dagster.component.component import FeatureGraphComponent
@@ -27,6 +28,7 @@ __all__ = [
     "FeatureGraphComponent",
     "FeatureTranslator",
     "FeatureTranslatorData",
+    "HashBuckets",
     "Increment",
     "IncrementPending",
     "Increments",
@@ -42,6 +44,7 @@ __all__ = [
     "feature_checks",
     "feature_specs",
     "graph_guard",
+    "hash_buckets",
     "increment_sensor",
     "metaxy_automation_sensor",
     "multi_feature_asset",

@@ -29,7 +29,7 @@ from metaxy_core.store.request import Request, units_of
 from metaxy_core.store.tables import IN_MEMORY, native_engine
 from metaxy_core.system import snapshots
 from metaxy_core.system.snapshots import RecordedSnapshot
-from metaxy_core.versioning import Buckets
+from metaxy_core.versioning import SLOT, Buckets, with_slots
 from metaxy_core.work import WorkPlan
 from metaxy_core.work.explanation import Explanation
 
@@ -221,7 +221,7 @@ class ReadStore(BaseStore):
         versions, times, `metaxy_materialization_id`.
 
         Args:
-            columns: these columns only.
+            columns: these columns only; `SLOT` may be one, which says in which bucket a row is.
             filters: predicates on the rows, after the stored rows were chosen.
             buckets: the rows of units in these buckets only.
             feature_version: rows of this version only (a hash, or `"current"`).
@@ -250,6 +250,8 @@ class ReadStore(BaseStore):
         rows = apply(rows, listed(filters))
         if buckets is not None:
             rows = buckets.within(rows, plan.unit, dialect)
+        if columns is not None and SLOT in columns:
+            rows = with_slots(rows, plan.unit, dialect)
         found = dialect.presentable(rows)
         return reading.shown(plan, found, columns)
 

@@ -16,7 +16,7 @@ from metaxy_core import (
     StoreUnavailableError,
 )
 from metaxy_dagster.automation.targets import Target
-from metaxy_dagster.partitions import Part, part_filters
+from metaxy_dagster.partitions import Part, part_buckets, part_filters
 from metaxy_dagster.resource import MetaxyStore
 
 _DATA_VERSION = "dagster/data_version"
@@ -62,9 +62,11 @@ def count(opened: MetadataStore, feature: FeatureKey, part: Part | None = None) 
     """
     if opened.graph[feature].is_root:
         return Pending(reason=ROOTS)
-    filters = part_filters(part or {}, {})
+    filters, buckets = part_filters(part or {}, {}), part_buckets(part or {})
     try:
-        increment = opened.resolve_update(feature, lazy=True, global_filters=filters)
+        increment = opened.resolve_update(
+            feature, lazy=True, global_filters=filters, buckets=buckets
+        )
     except FeatureNotFoundError as error:
         return Pending(reason=f"Its parent {error.feature} was never materialised.")
     found = increment.counts

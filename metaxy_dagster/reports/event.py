@@ -10,7 +10,7 @@ import narwhals as nw
 
 from metaxy_core import MATERIALIZATION_ID, FeaturePlan, MetadataStore
 from metaxy_dagster.frames import length
-from metaxy_dagster.partitions import part_filters, shown, types_of
+from metaxy_dagster.partitions import part_buckets, part_filters, shown, types_of
 from metaxy_dagster.receipt import WriteReceipt
 from metaxy_dagster.reports.metadata import (
     column_lineage,
@@ -50,7 +50,9 @@ def report(
     plan = graph.plan(receipt.feature)
     with store.open("r", graph=graph) as opened:
         filters = part_filters(receipt.part, types_of(opened, plan))
-        fingerprint = opened.fingerprint(receipt.feature, filters)
+        fingerprint = opened.fingerprint(
+            receipt.feature, filters, buckets=part_buckets(receipt.part)
+        )
         where = opened.get_store_metadata(receipt.feature)
         metadata: dict[str, Any] = {
             **_done(receipt),
@@ -95,7 +97,7 @@ def _stored(
     filters: Any,
     preview_rows: int,
 ) -> dict[str, Any]:
-    rows = opened.read(plan.key, filters=list(filters))
+    rows = opened.read(plan.key, filters=list(filters), buckets=part_buckets(receipt.part))
     schema = rows.collect_schema()
     parents = {
         edge.parent.key: opened.read(edge.parent.key).collect_schema().names()

@@ -175,7 +175,7 @@ def _compute(recipe: Recipe, step: Step) -> Steps:
     samples = None if recipe.samples is None else in_polars(step.call(recipe.samples))
     work = work_of(recipe, step, samples)
     if samples is not None:
-        check_part(work, samples)
+        check_part(work, samples, listed=True)
     with closing(resolve(step.store, work)) as increment:
         announce(step, recipe.feature, increment)
         if step.options.dry_run:
