@@ -8,6 +8,8 @@ from metaxy_dagster.assets.parts import union_asset
 from metaxy_dagster.assets.specs import feature_specs
 from metaxy_dagster.automation.conditions import IncrementPending
 from metaxy_dagster.automation.declarative import metaxy_automation_sensor, on_increment
+from metaxy_dagster.automation.dynamic import dynamic_partitions_from
+from metaxy_dagster.automation.resync import resync_sensor
 from metaxy_dagster.automation.schedules import build_increment_schedule
 from metaxy_dagster.automation.sensors import increment_sensor
 from metaxy_dagster.buckets import HashBuckets, hash_buckets
@@ -40,6 +42,7 @@ __all__ = [
     "build_feature_definitions",
     "build_increment_schedule",
     "computes",
+    "dynamic_partitions_from",
     "feature_asset",
     "feature_checks",
     "feature_specs",
@@ -52,5 +55,6 @@ __all__ = [
     "on_increment",
     "plan_config",
     "planned_assets",
+    "resync_sensor",
     "union_asset",
 ]

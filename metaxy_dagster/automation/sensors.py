@@ -10,16 +10,10 @@ import dagster as dg
 
 from metaxy_core import FeatureGraph, FeatureKey, Graph, StoreUnavailableError, active_graph
 from metaxy_dagster.automation.pending import Pending, impatient, is_locked, look, position
+from metaxy_dagster.automation.running import under_way
 from metaxy_dagster.automation.targets import Target, targets_of
 from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
 from metaxy_dagster.translator import FeatureTranslator, Translation
-
-_UNDER_WAY = (
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-)
 
 
 def increment_sensor(
@@ -93,7 +87,7 @@ class _Tick:
     ) -> None:
         self._context, self._store, self._graph, self._preview = context, store, graph, preview
         self._known: dict[str, Any] = json.loads(context.cursor or "{}")
-        self._busy = _under_way(context.instance)
+        self._busy = under_way(context.instance)
         self._held: set[FeatureKey] = set()
         self._said: list[str] = []
         self._requests: list[dg.RunRequest] = []
@@ -154,9 +148,3 @@ def preview_tags(found: Iterable[Pending]) -> dict[str, str]:
         "metaxy/new": str(sum(one.new for one in counted)),
         "metaxy/stale": str(sum(one.stale for one in counted)),
     }
-
-
-def _under_way(instance: dg.DagsterInstance) -> set[dg.AssetKey]:
-    """The assets that runs which are not finished have selected."""
-    runs = instance.get_runs(filters=dg.RunsFilter(statuses=list(_UNDER_WAY)))
-    return {key for run in runs for key in run.asset_selection or ()}
