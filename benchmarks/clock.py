@@ -14,6 +14,13 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def processor_seconds(work: Callable[[], object]) -> float:
+    """Seconds that this process had a processor in one call; waiting is left out."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
 def median(work: Callable[[], object], runs: int = 7, warm: int = 1) -> float:
     """The median of `runs` calls, after `warm` calls that do not count."""
     for _ in range(warm):
@@ -22,11 +29,14 @@ def median(work: Callable[[], object], runs: int = 7, warm: int = 1) -> float:
 
 
 def paired(
-    ours: Callable[[], object], theirs: Callable[[], object], runs: int = 5
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    runs: int = 5,
+    clock: Callable[[Callable[[], object]], float] = seconds,
 ) -> tuple[float, float, float]:
     """Medians of both, and the median of the ratios ours / theirs, pair by pair."""
     ours(), theirs()
-    pairs = [(seconds(ours), seconds(theirs)) for _ in range(runs)]
+    pairs = [(clock(ours), clock(theirs)) for _ in range(runs)]
     return (
         statistics.median(one for one, _ in pairs),
         statistics.median(other for _, other in pairs),

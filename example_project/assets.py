@@ -16,14 +16,14 @@ from example_project.processing.crop import crop as cut
 from example_project.processing.faces import detect_faces
 from example_project.processing.probe import probe
 from example_project.processing.speech import transcribe
-from example_project.resources import store
+from example_project.resources import store, translator
 from metaxy_dagster import Increment, feature_asset, on_increment
 
 BATCH = 2
 when_there_is_work = on_increment(store)
 
 
-@feature_asset(Video)
+@feature_asset(Video, translator=translator)
 def video() -> pl.DataFrame:
     """Look at every file in the raw folder; only new and changed ones are recorded."""
     paths.prepare()
@@ -39,7 +39,7 @@ def video() -> pl.DataFrame:
     )
 
 
-@feature_asset(Crop, automation_condition=when_there_is_work)
+@feature_asset(Crop, automation_condition=when_there_is_work, translator=translator)
 def crop(context: dg.AssetExecutionContext, increment: Increment) -> Iterator[pl.DataFrame]:
     """Cut the central square out of every new or changed video."""
     for batch in increment.iter_batches(BATCH):
@@ -51,7 +51,7 @@ def crop(context: dg.AssetExecutionContext, increment: Increment) -> Iterator[pl
         yield todo.with_columns(pl.Series("crop_path", targets))
 
 
-@feature_asset(FaceDetection, automation_condition=when_there_is_work)
+@feature_asset(FaceDetection, automation_condition=when_there_is_work, translator=translator)
 def face_detection(increment: Increment, results: DuckDBResource) -> Iterator[pl.DataFrame]:
     """Find the faces in every crop whose pictures changed."""
     for batch in increment.iter_batches(BATCH):
@@ -71,7 +71,7 @@ def face_detection(increment: Increment, results: DuckDBResource) -> Iterator[pl
         yield todo.with_columns(pl.Series("n_faces", counts))
 
 
-@feature_asset(SpeechToText, automation_condition=when_there_is_work)
+@feature_asset(SpeechToText, automation_condition=when_there_is_work, translator=translator)
 def stt(increment: Increment, results: DuckDBResource) -> Iterator[pl.DataFrame]:
     """Write down what is said in every video whose sound changed."""
     for batch in increment.iter_batches(BATCH):

@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     )
     from metaxy_core.system.failures import RetryPolicy
     from metaxy_core.versioning import SLOT, Buckets
-    from metaxy_core.work import PlannedFeature, WorkPlan
+    from metaxy_core.work import Cost, Estimate, PlannedFeature, WorkPlan, said_duration
 
 __all__ = [
     "DATA_VERSION_BY_FIELD",
@@ -84,12 +84,14 @@ __all__ = [
     "Change",
     "ClickHouseMetadataStore",
     "ConfigError",
+    "Cost",
     "DefinitionError",
     "DeltaMetadataStore",
     "Drift",
     "DuckDBMetadataStore",
     "DuckLakeMetadataStore",
     "EdgePlan",
+    "Estimate",
     "Feature",
     "FeatureDep",
     "FeatureDiff",
@@ -142,6 +144,7 @@ __all__ = [
     "neighbourhood",
     "render_markdown",
     "render_mermaid",
+    "said_duration",
     "svg_data_uri",
     "use_graph",
     "use_lock",
@@ -159,6 +162,8 @@ _AT_FIRST_USE = {
     "IcebergMetadataStore": "metaxy_core.store.stores",
     "LanceDBMetadataStore": "metaxy_core.store.stores",
     "DuckDBMetadataStore": "metaxy_core.store.stores",
+    "Cost": "metaxy_core.work",
+    "Estimate": "metaxy_core.work",
     "FeatureDiff": "metaxy_core.diff",
     "Fingerprint": "metaxy_core.store.fingerprint",
     "GraphDiff": "metaxy_core.diff",
@@ -170,6 +175,7 @@ _AT_FIRST_USE = {
     "MetaxyConfig": "metaxy_core.config",
     "MetaxyProject": "metaxy_core.config",
     "PlannedFeature": "metaxy_core.work",
+    "said_duration": "metaxy_core.work",
     "PostgresMetadataStore": "metaxy_core.store.stores",
     "RetryPolicy": "metaxy_core.system.failures",
     "SQLiteMetadataStore": "metaxy_core.store.stores",

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import DefinitionError, FeatureGraph, FeatureKey, Graph
+from metaxy_dagster.assets.arguments import feature_of
 from metaxy_dagster.assets.computes import arguments_of
 from metaxy_dagster.assets.feature_asset import feature_asset
 from metaxy_dagster.assets.observe import observe_features
@@ -127,7 +128,7 @@ def build_feature_definitions(
     by_partition = {assets.graph[key].key: found for key, found in (partitions or {}).items()}
     computed: dict[FeatureKey, dg.AssetsDefinition] = {}
     for named, how in (compute or {}).items():
-        feature = assets.graph[named].key
+        feature = feature_of(assets.graph, named, how)
         if isinstance(how, dg.AssetsDefinition):
             if assets.spec(feature).key not in how.keys:
                 raise DefinitionError(
@@ -140,7 +141,7 @@ def build_feature_definitions(
         if feature in by_partition:
             own |= partition_arguments(by_partition[feature])
         own |= arguments_of(how, feature)
-        make = feature_asset(feature, graph=features, translation=assets, **{**given, **own})
+        make = feature_asset(named, graph=features, translation=assets, **{**given, **own})
         computed[feature] = make(how)
     watched = [assets.graph[feature].key for feature in observe]
     external = [key for key in assets.graph if key not in computed and key not in watched]

@@ -3,19 +3,25 @@
 Dagster reads the annotation of `store` itself, so this module has no postponed annotations.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
 import dagster as dg
-import ibis
 import narwhals as nw
 import polars as pl
 from pydantic import Field, PrivateAttr
 
 from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph
 from metaxy_dagster.frames import LazyFrame, in_polars, is_frame
-from metaxy_dagster.partitions import part_buckets, part_filters, part_of_input, types_of
+from metaxy_dagster.partitions import (
+    part_buckets,
+    part_filters,
+    part_of_input,
+    parts_of_output,
+    types_of,
+)
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.reports.event import report
 from metaxy_dagster.reports.metadata import FEATURE, PART, PARTITION_BY
@@ -33,9 +39,8 @@ _LOADED: Mapping[Any, Callable[[LazyFrame], Any]] = {
     nw.DataFrame: lambda rows: rows.collect("polars"),
     pl.LazyFrame: lambda rows: rows.to_native(),
     pl.DataFrame: lambda rows: rows.to_native().collect(),
-    ibis.Table: lambda rows: ibis.memtable(rows.to_native().collect().to_arrow()),
 }
-"""How to give stored rows, per annotation of the parameter."""
+"""How to give stored rows, per annotation of the parameter; `ibis.Table` besides."""
 
 _VERSIONS: Mapping[str, dict[str, Any]] = {
     "stored": {},
@@ -76,11 +81,18 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Store the output, set the asset's data version and say what is stored."""
         receipt = obj if isinstance(obj, WriteReceipt) else self._written(context, obj)
+        declared = context.definition_metadata or {}
         described = report(
-            self.store, receipt, preview_rows=self.preview_rows, row_count=self.row_count
+            self.store,
+            receipt,
+            preview_rows=self.preview_rows,
+            row_count=self.row_count,
+            parts=parts_of_output(context, declared.get(PARTITION_BY)),
         )
         context.add_output_metadata(described.metadata)
-        # No public way leads from an IO manager to the data version.
+        # No public way leads from an IO manager to one partition, or to the data version.
+        for key, counted in described.partitions.items():
+            context.step_context.add_asset_metadata(counted, context.asset_key, key)
         version = dg.DataVersion(described.data_version)
         context.step_context.set_data_version(context.asset_key, version)
 
@@ -98,13 +110,12 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
             increment = resolve(self.store, Work(feature, self._graph()))
             self._spools.append(increment.spool)
             return increment
-        load = _LOADED.get(
-            getattr(wanted, "__origin__", wanted) if wanted is not Any else nw.LazyFrame
-        )
+        load = _loader(wanted)
         if load is None:
+            known = ", ".join(f"{kind.__module__}.{kind.__name__}" for kind in _LOADED)
             raise TypeError(
                 f"Input {context.name!r} is annotated as {wanted}, which MetaxyIOManager does not "
-                f"load. It loads: {', '.join(f'{t.__module__}.{t.__name__}' for t in _LOADED)}."
+                f"load. It loads: {known}, ibis.Table."
             )
         return load(self._read(context, asked))
 
@@ -177,6 +188,15 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
         named = declared.get(FEATURE)
         text = getattr(named, "value", named) or list(key.path)
         return frozen(self._graph())[text].key
+
+
+def _loader(wanted: Any) -> Callable[[LazyFrame], Any] | None:
+    """How to give stored rows as an annotation says; None where there is no way."""
+    # Ibis takes long to import, and whoever has annotated with it has done so.
+    ibis = sys.modules.get("ibis")
+    if ibis is not None and wanted is ibis.Table:
+        return lambda rows: ibis.memtable(rows.to_native().collect().to_arrow())
+    return _LOADED.get(nw.LazyFrame if wanted is Any else getattr(wanted, "__origin__", wanted))
 
 
 def _json(value: Any) -> dict[str, Any]:

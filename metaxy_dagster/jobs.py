@@ -11,6 +11,7 @@ from pydantic import Field
 
 from metaxy_core import FeatureKey
 from metaxy_dagster.reports.metadata import preview, table
+from metaxy_dagster.reports.preview import counted
 from metaxy_dagster.resource import STORE_KEY, MetaxyStore
 from metaxy_dagster.steps.increment import Increment, Work, resolve
 from metaxy_dagster.steps.options import RunOptions
@@ -99,12 +100,12 @@ def verify_job(assets: Translation, *, store: str = STORE_KEY) -> dg.JobDefiniti
                 for one in found
             )
             raise dg.Failure(
-                f"{len(found)} rules of stored rows are broken, first: {found[0].feature}: "
-                f"{found[0].rule} ({found[0].rows} rows).",
+                f"Broken: {counted(len(found), 'rule')} of stored rows, first: "
+                f"{found[0].feature}: {found[0].rule} ({counted(found[0].rows, 'row')}).",
                 metadata={"metaxy/findings": findings},
                 allow_retries=False,
             )
-        context.log.info("%d features checked, nothing is wrong", len(checked))
+        context.log.info("%s checked, nothing is wrong", counted(len(checked), "feature"))
 
     op = dg.op(name="verify_stored_rows", required_resource_keys={store})(check)
 
@@ -133,7 +134,7 @@ def compact_job(assets: Translation, *, store: str = STORE_KEY) -> dg.JobDefinit
             removed = opened.compact(features, keep=config.keep, dry_run=config.dry_run)
         for feature, rows in removed.items():
             said = "would be removed" if config.dry_run else "removed"
-            context.log.info("%s: %d superseded rows %s", feature, rows, said)
+            context.log.info("%s: %s %s", feature, counted(rows, "superseded row"), said)
         context.add_output_metadata({f"metaxy/removed/{key}": n for key, n in removed.items()})
 
     op = dg.op(name="remove_superseded_rows", required_resource_keys={store})(compact)

@@ -167,6 +167,15 @@ def part_of_input(context: dg.InputContext, declared: Any) -> dict[str, Keys]:
     return _part(definition, keys, by)
 
 
+def parts_of_output(context: dg.OutputContext, declared: Any) -> dict[str, Part]:
+    """The part that each partition of a step's output is, by its key."""
+    by = getattr(declared, "value", declared)
+    if not by or not context.has_asset_partitions:
+        return {}
+    definition = context.asset_partitions_def
+    return {str(key): _part(definition, [key], by) for key in context.asset_partition_keys}
+
+
 def part_filters(part: Part, types: Mapping[str, nw.dtypes.DType]) -> Sequence[nw.Expr]:
     """The predicates that choose a part's rows; `types` are those of the columns.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from metaxy_core import FeatureGraph, FeatureKey, Graph
+from metaxy_core import Cost, FeatureGraph, FeatureKey, Graph
 from metaxy_dagster.partitions import Part
 
 
@@ -39,6 +39,7 @@ class WriteReceipt:
         orphans: the name of the orphan policy.
         run_id: the run whose rows are counted in the report.
         upstream_keys: the assets of the parents, for the column lineage.
+        cost: what the attempt was expected to take.
         failures: units that the function reported as failed: their ids, and why.
     """
 
@@ -53,6 +54,7 @@ class WriteReceipt:
     run_id: str | None = None
     upstream_keys: Mapping[FeatureKey, dg.AssetKey] = field(default_factory=dict)
     failures: Sequence[tuple[Mapping[str, Any], BaseException | str]] = ()
+    cost: Cost = field(default_factory=Cost)
 
     @property
     def processed(self) -> int:

@@ -62,6 +62,10 @@ class MetaxyStore(dg.ConfigurableResource[Any]):
     )
     settings: dict[str, Any] = Field(default={}, description="DuckDB settings.")
     hash_algorithm: str = Field(default="md5", description="Recorded at the first write.")
+    estimates: bool = Field(
+        default=True,
+        description="Say what a run will take, from the runs recorded; one query per step.",
+    )
     project: str = Field(default="default", description="What graph snapshots are recorded for.")
 
     bound_graph: ClassVar[Graph | FeatureGraph | None] = None

@@ -72,8 +72,7 @@ class Translation:
 
     def data(self, feature: FeatureKey, part: Part | None = None) -> FeatureTranslatorData:
         """What the translator is given for a feature."""
-        self._translate(self.graph.upstream(feature))
-        parents = [self._specs[parent].key for parent in self.graph.parents(feature)]
+        parents = list(self.parents(feature).values())
         return FeatureTranslatorData(
             self.graph[feature], self.graph, parents, self.store_kind, part or {}
         )
@@ -82,16 +81,17 @@ class Translation:
         """The asset of a feature, or of a part of it."""
         if part:
             return self.translator.get_asset_spec(self.data(feature, part))
-        self._translate((*self.graph.upstream(feature), feature))
+        if feature not in self._specs:
+            parents = self.graph.parents(feature)
+            # Most are asked for parents first: then there is nothing to walk.
+            above = (
+                () if all(key in self._specs for key in parents) else self.graph.upstream(feature)
+            )
+            for key in (*above, feature):
+                if key not in self._specs:
+                    self._specs[key] = self.translator.get_asset_spec(self.data(key))
         return self._specs[feature]
 
     def parents(self, feature: FeatureKey) -> Mapping[FeatureKey, dg.AssetKey]:
         """The assets that a feature's asset is made from."""
         return {parent: self.spec(parent).key for parent in self.graph.parents(feature)}
-
-    def _translate(self, features: Sequence[FeatureKey]) -> None:
-        for key in features:
-            if key not in self._specs:
-                parents = [self._specs[parent].key for parent in self.graph.parents(key)]
-                data = FeatureTranslatorData(self.graph[key], self.graph, parents, self.store_kind)
-                self._specs[key] = self.translator.get_asset_spec(data)

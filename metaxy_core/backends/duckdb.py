@@ -9,14 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
 import pyarrow as pa
 import tenacity
+from ibis.backends.sql.datatypes import DuckDBType
 
 from metaxy_core.addresses import harmless
 from metaxy_core.backends.base import Capability, Gap, Mode, never
@@ -127,10 +130,18 @@ class DuckDBBackend(SqlBackend):
     def tables(self) -> Sequence[str]:
         """See `Backend.tables`."""
         found = self.fetch(
-            "SELECT table_name FROM information_schema.tables "
-            "WHERE table_schema = 'main' AND table_type = 'BASE TABLE' ORDER BY 1"
+            "SELECT table_name FROM duckdb_tables() "
+            "WHERE schema_name = 'main' AND NOT temporary ORDER BY 1"
         )
         return [name for (name,) in found]
+
+    def columns(self, table: str) -> ibis.Schema | None:
+        """See `SqlBackend.columns`; every write asks several times, so types are read once."""
+        if table not in self.tables():
+            return None
+        described = self.fetch(f"DESCRIBE {self.quoted(table)}")
+        types = {name: _type(kind, null == "YES") for name, kind, null, *_ in described}
+        return ibis.schema(types)
 
     def compile(self, expression: ibis.Table) -> str:
         """See `SqlBackend.compile`: Ibis does not merge nested selects, DuckDB does, and faster."""
@@ -210,6 +221,11 @@ class DuckDBBackend(SqlBackend):
                 raise
             # This process has the file open for writing: share its instance.
             return duckdb.connect(self.path, config=config)
+
+
+@lru_cache(maxsize=1024)
+def _type(text: str, nullable: bool) -> dt.DataType:
+    return DuckDBType.from_string(text, nullable=nullable)
 
 
 def is_lock(error: BaseException) -> bool:

@@ -14,10 +14,11 @@ from metaxy_core.cli.output import Format, gives, progress, show, show_rows, tel
 from metaxy_core.cli.project import Project
 from metaxy_core.errors import ConfigError
 from metaxy_core.render.text import one_line, visible
+from metaxy_core.work import said_money, said_time
 
 if TYPE_CHECKING:
     from metaxy_core.graph import FeaturePlan
-    from metaxy_core.work import Estimate, PlannedFeature, WorkPlan
+    from metaxy_core.work import PlannedFeature, WorkPlan
 
 _HERE = Project()
 
@@ -140,8 +141,8 @@ def _show(plan: WorkPlan) -> None:
             "rows": one.rows,
             **{name: _both(one, name) for name in columns[2:7]},
             "planned": one.planned,
-            "time": _time(one.seconds),
-            "cost": _money(one.money),
+            "time": said_time(one.seconds),
+            "cost": said_money(one.money),
         }
         for one in plan
     ]
@@ -154,7 +155,7 @@ def _show(plan: WorkPlan) -> None:
             lines += ["", one.feature, *(f"  {line}" for line in told)]
     samples = "sample" if plan.planned == 1 else "samples"
     total = [f"{plan.planned:,} {samples} planned" if plan.planned else ""]
-    total += [_time(plan.seconds), _money(plan.money)]
+    total += [said_time(plan.seconds), said_money(plan.money)]
     failed = _failed(*plan)
     if plan.is_in_sync:
         lines += ["", "There is nothing to run." if failed else "Everything is up to date."]
@@ -181,27 +182,6 @@ def _both(one: PlannedFeature, name: str) -> Any:
     if then is None:
         return now
     return then if now in (then, None) else f"{then} ({now})"
-
-
-def _time(seconds: Estimate | None) -> str:
-    if seconds is None:
-        return ""
-    low, high = _duration(seconds.p50), _duration(seconds.p90)
-    return low if low == high else f"{low} – {high}"
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
-
-
-def _money(money: Estimate | None) -> str:
-    if money is None:
-        return ""
-    low, high = f"{money.p50:,.2f}", f"{money.p90:,.2f}"
-    return low if low == high else f"{low} – {high}"
 
 
 def _sample(graph_plan: FeaturePlan, ids: tuple[str, ...]) -> dict[str, Any]:

@@ -139,6 +139,11 @@ class GraphView:
         return {status: found[status] for status in Status if found[status]}
 
     @property
+    def size(self) -> str:
+        """How many features are shown, in words."""
+        return f"{len(self.nodes)} feature{'' if len(self.nodes) == 1 else 's'}"
+
+    @property
     def summary(self) -> str:
         """The counts of a diff in words."""
         touched = any(status is not Status.UNCHANGED for status in self.counts)

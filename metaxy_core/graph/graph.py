@@ -112,10 +112,11 @@ class Graph(GraphSpellings, Mapping[FeatureKey, FeatureSpec]):
         start = self[key].key
         seen, edge = {start}, [start]
         while edge and depth != 0:
-            edge = [found for key in edge for found in step(key) if found not in seen]
+            # Once each: the ways through a layered graph are many more than its features.
+            edge = list({found for key in edge for found in step(key)} - seen)
             seen.update(edge)
             depth = None if depth is None else depth - 1
-        return tuple(key for key in self if key in seen - {start})
+        return tuple(key for key in self if key in seen and key != start)
 
 
 def check_new(

@@ -20,7 +20,7 @@ def render(view: GraphView) -> str:
     >>> from metaxy_core.graph import Graph
     >>> from metaxy_core.spec import FeatureSpec
     >>> print(render(GraphView.of(Graph([FeatureSpec("video")]))))
-    Graph `...`: 1 features.
+    Graph `...`: 1 feature.
     <BLANKLINE>
     | Feature | Field | Version | Code | Made from |
     |---|---|---|---|---|
@@ -35,7 +35,7 @@ def _graph(view: GraphView) -> str:
         for node in view.nodes
         for field in node.fields
     ]
-    heading = f"Graph `{view.after}`: {len(view.nodes)} features."
+    heading = f"Graph `{view.after}`: {view.size}."
     return "\n\n".join([heading, table(("Feature", "Field", "Version", "Code", "Made from"), rows)])
 
 

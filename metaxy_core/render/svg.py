@@ -18,11 +18,14 @@ _LINE = 26.0
 _LEGEND_AT_LEAST = 420.0
 
 
-def render(view: GraphView) -> str:
+def render(view: GraphView, *, widest: float | None = None) -> str:
     """Draw a view as SVG text; the same view gives the same text.
 
     Boxes list the fields with their versions; an edge that carries no change to its child is
     dotted in a diff, an optional one dashed. What does not fit a box is cut with an ellipsis.
+
+    Args:
+        widest: a wider picture is shown smaller, as a whole.
 
     >>> from metaxy_core.graph import Graph
     >>> from metaxy_core.spec import FeatureSpec
@@ -41,7 +44,7 @@ def render(view: GraphView) -> str:
     width, height = inner + 2 * _MARGIN, below + _LINE * len(legend) + _MARGIN - 4
     return "\n".join(
         [
-            *_opening(view, width, height),
+            *_opening(view, width, height, min(1.0, (widest or width) / width)),
             *([_text(heading, _MARGIN, _MARGIN + 8)] if heading else []),
             f'<g transform="translate({_n(_MARGIN + (inner - layout.width) / 2)} {_n(top)})">',
             *_edges(view, layout),
@@ -57,14 +60,14 @@ def render(view: GraphView) -> str:
     )
 
 
-def data_uri(view: GraphView) -> str:
-    """The picture as the address of an image, for Markdown and HTML.
+def data_uri(view: GraphView, *, widest: float | None = None) -> str:
+    """The picture as the address of an image, for Markdown and HTML; see `render`.
 
     >>> from metaxy_core.graph import Graph
     >>> data_uri(GraphView.of(Graph()))[:26]
     'data:image/svg+xml;base64,'
     """
-    return f"data:image/svg+xml;base64,{b64encode(render(view).encode()).decode()}"
+    return f"data:image/svg+xml;base64,{b64encode(render(view, widest=widest).encode()).decode()}"
 
 
 def _coming(view: GraphView, key: str) -> list[EdgeView]:
@@ -78,10 +81,11 @@ def _heading(view: GraphView) -> Text | None:
     return None if view.nodes else Text("This graph has no features.", 12.0)
 
 
-def _opening(view: GraphView, width: float, height: float) -> list[str]:
-    told = view.summary if view.is_diff else f"{len(view.nodes)} features"
+def _opening(view: GraphView, width: float, height: float, scale: float) -> list[str]:
+    told = view.summary if view.is_diff else view.size
     return [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(width)}" height="{_n(height)}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" '
+        f'width="{_n(width * scale)}" height="{_n(height * scale)}" '
         f'viewBox="0 0 {_n(width)} {_n(height)}" role="img" font-family="{_SANS}">',
         f"<title>{'Graph diff' if view.is_diff else 'Feature graph'}: {told}</title>",
         f'<rect x="0.5" y="0.5" width="{_n(width - 1)}" height="{_n(height - 1)}" rx="10" '

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from metaxy_core.spec import FeatureSpec
 from metaxy_core.system import runs
-from metaxy_core.work import Estimate
+from metaxy_core.work import Cost, Estimate
 
 if TYPE_CHECKING:
     from metaxy_core.store.base import BaseStore
@@ -32,26 +32,17 @@ class Budget:
         return allowed
 
 
-def per_unit(store: BaseStore, spec: FeatureSpec) -> tuple[Estimate | None, Estimate | None]:
+def per_unit(store: BaseStore, spec: FeatureSpec) -> Cost:
     """Seconds and money for one unit: as recorded, else as the feature's metadata says."""
     recorded = runs.per_unit(store.backend, spec.key)
     declared = spec.metadata
-    found: list[Estimate | None] = []
+    found: dict[str, Estimate] = {}
     for column, name in (("seconds", "seconds_per_sample"), ("money", "cost_per_sample")):
         values = recorded[column].drop_nulls()
         said = declared.get(name)
         if len(values):
             low, high = values.quantile(0.5, "linear"), values.quantile(0.9, "linear")
-            found.append(Estimate(p50=low or 0.0, p90=high or 0.0, runs=len(values)))
+            found[column] = Estimate(p50=low or 0.0, p90=high or 0.0, runs=len(values))
         elif isinstance(said, int | float):
-            found.append(Estimate(p50=said, p90=said))
-        else:
-            found.append(None)
-    return found[0], found[1]
-
-
-def times(one: Estimate | None, units: int) -> Estimate | None:
-    """An estimate for one unit, for so many."""
-    if one is None:
-        return None
-    return Estimate(p50=one.p50 * units, p90=one.p90 * units, runs=one.runs)
+            found[column] = Estimate(p50=said, p90=said)
+    return Cost(seconds=found.get("seconds"), money=found.get("money"))

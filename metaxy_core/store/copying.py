@@ -84,8 +84,8 @@ def copy_feature(
 
 def _fitted(target: BaseStore, plan: FeaturePlan, rows: DataFrame) -> DataFrame:
     """The rows with the types of the target's table as it is now."""
-    check_id_types(target, plan, rows)
     own = target.backend.scan(plan.key.to_table())
+    check_id_types(target, plan, rows, own)
     stored = {} if own is None else own.collect_schema()
     if own is not None:
         check_table(plan, stored)

@@ -12,6 +12,7 @@ from metaxy_core.frames.filters import Predicate, apply
 from metaxy_core.graph import GraphSnapshot
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import (
+    budget,
     explaining,
     failing,
     fallback,
@@ -30,7 +31,7 @@ from metaxy_core.store.tables import IN_MEMORY, native_engine
 from metaxy_core.system import snapshots
 from metaxy_core.system.snapshots import RecordedSnapshot
 from metaxy_core.versioning import SLOT, Buckets, with_slots
-from metaxy_core.work import WorkPlan
+from metaxy_core.work import Cost, WorkPlan
 from metaxy_core.work.explanation import Explanation
 
 FilterMap = Mapping[Any, Predicate | Sequence[Predicate]]
@@ -183,6 +184,22 @@ class ReadStore(BaseStore):
         )
         planning.check(asked, graph)
         return planning.plan(self, asked)
+
+    def cost_per_unit(self, feature: Any) -> Cost:
+        """What computing one unit of a feature takes: one small query.
+
+        The median and the ninth decile of the last 50 runs that were recorded (`record_run`);
+        without any, `seconds_per_sample` and `cost_per_sample` of the feature's metadata.
+
+        >>> from metaxy_core import FeatureGraph, FeatureSpec, InMemoryMetadataStore
+        >>> graph = FeatureGraph([FeatureSpec("crop", metadata={"cost_per_sample": 0.02})])
+        >>> with InMemoryMetadataStore(graph=graph).open("w") as store:
+        ...     store.record_run("crop", units=10, seconds=25.0)
+        ...     print(store.cost_per_unit("crop").times(100))
+        4.2 min, costs 2.00
+        """
+        self._readable()
+        return budget.per_unit(self, self._plan(feature).spec)
 
     def explain(
         self, feature: Any, sample: Mapping[str, Any], *, samples: Rows | None = None

@@ -207,7 +207,7 @@ def _resolve_samples(store: BaseStore, request: Request, engine: Engine) -> Lazy
     """Compare what the user says there is; the user's own rows come back."""
     plan = request.plan
     samples = accept(plan, request.samples, store.scheme)
-    check_id_types(store, plan, samples)
+    check_id_types(store, plan, samples, store.backend.scan(plan.key.to_table()))
     samples = with_stored_ids(store, plan, samples)
     if plan.spec.is_root and are_read_back(samples):
         raise MetadataSchemaError(

@@ -150,13 +150,17 @@ def id_types_of_parents(store: BaseStore, plan: FeaturePlan) -> dict[str, nw.dty
     return types
 
 
-def check_id_types(store: BaseStore, plan: FeaturePlan, rows: DataFrame) -> None:
+def check_id_types(
+    store: BaseStore, plan: FeaturePlan, rows: DataFrame, table: LazyFrame | None
+) -> None:
     """Refuse ids that could not be compared with what is stored of the feature or its parents.
+
+    Args:
+        table: the feature's own whole table; None where there is none.
 
     Raises:
         MetadataSchemaError: names the column and both types.
     """
-    table = store.backend.scan(plan.key.to_table())
     known = id_types_of_parents(store, plan) if table is None else table.collect_schema()
     whose = "its parents" if table is None else "its own stored rows"
     for column in plan.spec.id_columns:

@@ -21,7 +21,7 @@ from metaxy_core.frames.engine import Engine, EngineName
 from metaxy_core.graph import EdgePlan, FeaturePlan, Graph
 from metaxy_core.keys import FeatureKey, FieldKey
 from metaxy_core.store import fallback
-from metaxy_core.store.budget import Budget, per_unit, times
+from metaxy_core.store.budget import Budget, per_unit
 from metaxy_core.store.incoming import accept
 from metaxy_core.store.reading import complete, own_rows, stored, stored_with_marks
 from metaxy_core.store.recorded import Recorded
@@ -127,7 +127,7 @@ class Walk:
         inexact = _inexact(graph_plan, parents)
         run = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
         cost = per_unit(self.store, self.graph[key])
-        planned = self.budget.take(then.todo, cost[1]) if is_asked else then.todo
+        planned = self.budget.take(then.todo, cost.money) if is_asked else then.todo
         if planned < then.todo:
             run = self._hold(engine, run.sort(*graph_plan.unit).head(planned))
         if self.graph.children(key):
@@ -140,8 +140,7 @@ class Walk:
                 "inexact": inexact,
                 "causes": self._causes(key, groups),
                 "planned": planned,
-                "seconds": times(cost[0], planned),
-                "money": times(cost[1], planned),
+                **dict(cost.times(planned)),
                 "units": _ids(run, graph_plan) if self.asked.with_units else None,
             }
         )

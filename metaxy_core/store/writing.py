@@ -160,8 +160,8 @@ def _fitted(store: BaseStore, plan: FeaturePlan, rows: DataFrame) -> DataFrame:
     Raises:
         MetadataSchemaError: they do not fit the table, or it is not this feature's.
     """
-    check_id_types(store, plan, rows)
     table = store.backend.scan(plan.key.to_table())
+    check_id_types(store, plan, rows, table)
     if table is None and not store.auto_create_tables:
         raise MetadataSchemaError(
             str(plan.key), "there is no table for it and auto_create_tables is off."

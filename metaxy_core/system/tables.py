@@ -27,9 +27,10 @@ def check_scheme(backend: Backend, scheme: HashScheme, *, record: bool) -> None:
     Raises:
         HashSchemeMismatchError: the store keeps another scheme.
     """
-    if record and backend.scan(STORE) is None:
-        backend.commit(lambda _: _record(backend, scheme))
     rows = backend.scan(STORE)
+    if rows is None and record:
+        backend.commit(lambda _: _record(backend, scheme))
+        rows = backend.scan(STORE)
     if rows is None:
         return
     found = rows.filter(nw.col("key") == "hash_scheme").select("value").collect("polars")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -142,12 +142,12 @@ class WorkPlan(_Value):
     @property
     def seconds(self) -> Estimate | None:
         """The sum over features, of those that have one."""
-        return _sum([one.seconds for one in self.features if one.seconds])
+        return total([one.seconds for one in self.features if one.seconds])
 
     @property
     def money(self) -> Estimate | None:
         """The sum over features, of those that have one."""
-        return _sum([one.money for one in self.features if one.money])
+        return total([one.money for one in self.features if one.money])
 
     def of(self, feature: object) -> PlannedFeature:
         """The part of one feature.
@@ -195,7 +195,8 @@ class WorkPlan(_Value):
             raise PlanError(f"The plan {path} cannot be read: {error}") from error
 
 
-def _sum(estimates: list[Estimate]) -> Estimate | None:
+def total(estimates: Sequence[Estimate]) -> Estimate | None:
+    """The sum over features; None of none."""
     if not estimates:
         return None
     # Features run one after the other; their spreads are not independent, so p90 adds up as well.

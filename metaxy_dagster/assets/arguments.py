@@ -4,27 +4,55 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
-from metaxy_core import FeatureKey
-from metaxy_dagster.steps.parameters import Parameters, is_resource
+from metaxy_core import DefinitionError, FeatureKey, Graph
+from metaxy_dagster.resource import MetaxyStore
+from metaxy_dagster.steps.parameters import Parameters, is_resource, name_of
 from metaxy_dagster.steps.run import Step
+
+
+def feature_of(graph: Graph, feature: Any, function: Any) -> FeatureKey:
+    """The feature that a function is given for.
+
+    Raises:
+        DefinitionError: the graph does not have it, or it is no function; names both.
+    """
+    if not callable(function):
+        raise DefinitionError(
+            f"Feature '{feature}': a function that computes it is expected; given: {function!r}."
+        )
+    try:
+        return graph[feature].key
+    except DefinitionError as error:
+        raise DefinitionError(f"The function {name_of(function)}: {error}") from error
 
 
 def step_function(
     function: Callable[..., Any],
     shown: inspect.Signature,
     store: str,
+    features: Iterable[FeatureKey],
     run: Callable[[Step], Iterator[Any]],
 ) -> Callable[..., Iterator[Any]]:
-    """A function with the signature that Dagster is to see, which runs a step."""
+    """A function with the signature that Dagster is to see, which runs a step.
+
+    It raises a DefinitionError, before the user's function is called, where the resource `store`
+    is no `MetaxyStore`.
+    """
+    whose = ", ".join(f"'{feature}'" for feature in features)
 
     def compute(context: dg.AssetExecutionContext, **arguments: Any) -> Iterator[Any]:
-        config = arguments.pop("config", None)
-        yield from run(Step(context, arguments[store], config, arguments))
+        config, resource = arguments.pop("config", None), arguments[store]
+        if not isinstance(resource, MetaxyStore):
+            raise DefinitionError(
+                f"Feature {whose}: the function {name_of(function)} stores its rows in the "
+                f"resource {store!r}, which is a {type(resource).__name__}, not a MetaxyStore."
+            )
+        yield from run(Step(context, resource, config, arguments))
 
     # Of the user's function, its annotations and what it wraps must not be seen.
     names = [n for n in functools.WRAPPER_ASSIGNMENTS if n != "__annotations__"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,12 @@ from metaxy_core import (
     active_graph,
     implements,
 )
-from metaxy_dagster.assets.arguments import merged_arguments, step_function, value_inputs
+from metaxy_dagster.assets.arguments import (
+    feature_of,
+    merged_arguments,
+    step_function,
+    value_inputs,
+)
 from metaxy_dagster.assets.computes import computes, marks_of
 from metaxy_dagster.assets.references import with_references
 from metaxy_dagster.checks.guard import GuardLevel, guard_of
@@ -24,7 +30,7 @@ from metaxy_dagster.partitions import Part, PartitionBy, check_partition_by
 from metaxy_dagster.reports.metadata import PARTITION_BY
 from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, frozen
 from metaxy_dagster.steps.orphans import OrphanPolicy, check_policy
-from metaxy_dagster.steps.parameters import Parameters, read_parameters, signature
+from metaxy_dagster.steps.parameters import Parameters, name_of, read_parameters, signature
 from metaxy_dagster.steps.run import Guard, OnEmpty, Recipe, run_feature
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
@@ -101,10 +107,16 @@ def feature_asset(
     (AssetKey(['crop']), ['video'])
     """
 
+    if inspect.isroutine(feature):
+        raise DefinitionError(
+            f"The function {name_of(feature)} is given for no feature: @feature_asset takes the "
+            "feature, @feature_asset(TheFeature)."
+        )
+
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         chosen = active_graph() if graph is None else graph
         assets = translation or Translation(frozen(chosen), translator or FeatureTranslator())
-        key = assets.graph[feature].key
+        key = feature_of(assets.graph, feature, function)
         marker = computes if marks_of(function) else feature_asset
         known = implements(key, graph=assets.graph, by=marker)
         for source in filter(None, (function, samples)):
@@ -146,6 +158,7 @@ def feature_asset(
             function,
             signature([p for p in (parameters, listed) if p], store, key, options=options),
             store,
+            [key],
             lambda step: run_feature(recipe, step),
         )
         # Optional, because a dry run and `on_empty="skip"` materialise nothing.
@@ -162,7 +175,7 @@ def _check_fit(plan: FeaturePlan, function: Parameters, samples: Parameters | No
     Raises:
         DefinitionError: names the feature and the function.
     """
-    name = getattr(function.function, "__name__", repr(function.function))
+    name = function.name
     if not plan.spec.is_root:
         if samples is not None:
             raise DefinitionError(

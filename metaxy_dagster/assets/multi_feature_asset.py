@@ -16,13 +16,14 @@ from metaxy_core import (
     active_graph,
     implements,
 )
-from metaxy_dagster.assets.arguments import step_function, value_inputs
+from metaxy_dagster.assets.arguments import feature_of, step_function, value_inputs
 from metaxy_dagster.assets.references import with_references
 from metaxy_dagster.checks.guard import GuardLevel, guard_of
 from metaxy_dagster.frames import in_polars
 from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, frozen
+from metaxy_dagster.steps.announce import announce
 from metaxy_dagster.steps.attempt import Attempt
-from metaxy_dagster.steps.chunks import is_event
+from metaxy_dagster.steps.chunks import given_by, is_event
 from metaxy_dagster.steps.increment import Increment, resolve
 from metaxy_dagster.steps.increments import Increments
 from metaxy_dagster.steps.orphans import OrphanPolicy, check_policy
@@ -31,7 +32,6 @@ from metaxy_dagster.steps.run import (
     Guard,
     Recipe,
     Step,
-    announce,
     found,
     materialization,
     observe_only,
@@ -84,15 +84,15 @@ def multi_feature_asset(
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
         chosen = active_graph() if graph is None else graph
         assets = translation or Translation(frozen(chosen), translator or FeatureTranslator())
-        wanted = {assets.graph[feature].key for feature in features}
-        keys = [key for key in assets.graph if key in wanted]
+        declared = {feature_of(assets.graph, feature, function): feature for feature in features}
+        keys = [key for key in assets.graph if key in declared]
         if len(keys) != len(features):
             raise DefinitionError(f"A feature is named twice: {', '.join(map(str, features))}.")
         for key in keys:
             implements(key, graph=assets.graph, by=multi_feature_asset)(function)
         parameters = read_parameters(function, keys[0], Increments, "increments")
         specs = {
-            key: with_references(assets.spec(key), function)
+            key: with_references(assets.spec(key), function, declared[key])
             .with_io_manager_key(io_manager_key)
             .replace_attributes(skippable=True)
             for key in keys
@@ -118,6 +118,7 @@ def multi_feature_asset(
             function,
             signature([parameters], store, keys[0], options=options),
             store,
+            keys,
             lambda step: run_features(recipes, step),
         )
         named = getattr(function, "__name__", "")
@@ -154,20 +155,26 @@ def _do(
     if step.options.dry_run:
         for recipe in selected.values():
             if not recipe.plan.spec.is_root:
-                observe_only(recipe, step, found(writers.increment(recipe.feature)))
+                increment = writers.increment(recipe.feature)
+                observe_only(recipe, step, found(increment), increment.cost)
         return
     if writers.anything_to_do():
         increments = Increments(writers.derived, writers.increment)
-        for item in _pairs(step.call(next(iter(selected.values())).function, increments)):
+        function = next(iter(selected.values())).function
+        for item in _pairs(step.call(function, increments), function.name, recipes):
             if is_event(item):
                 yield item
                 continue
             feature, frame = item
             key = FeatureKey.of(feature)
             if key in selected:
-                writers[key].write(frame)
+                with given_by(function.name):
+                    writers[key].write(frame)
             elif key not in {recipe.feature for recipe in recipes}:
-                raise TypeError(f"A frame was given for '{key}', which is not among the features.")
+                raise TypeError(
+                    f"{function.name} gave a frame for '{key}', which is not among its features: "
+                    f"{_shown(recipes)}."
+                )
     receipts = {key: writers[key].finish(recipe.orphans) for key, recipe in selected.items()}
     for key, receipt in receipts.items():
         record_snapshot(selected[key], step)
@@ -189,8 +196,8 @@ class _Writers:
             if recipe.plan.spec.is_root:
                 self._made[feature] = SampleFeed(self._step.store, work, log)
             else:
-                increment = resolve(self._step.store, work)
-                announce(self._step, feature, increment)
+                increment = resolve(self._step.store, work, estimate=True)
+                announce(self._step.context, feature, recipe.key, increment)
                 store = self._step.store.describe(graph=work.graph, run_id=work.run_id)
                 self._made[feature] = Attempt(store, work, increment, log, strict=False)
         return self._made[feature]
@@ -213,10 +220,16 @@ class _Writers:
         return any(not self.increment(feature).is_empty for feature in self.derived)
 
 
-def _pairs(result: Any) -> Iterator[Any]:
+def _shown(recipes: Sequence[Recipe]) -> str:
+    return ", ".join(f"'{recipe.feature}'" for recipe in recipes)
+
+
+def _pairs(result: Any, function: str, recipes: Sequence[Recipe]) -> Iterator[Any]:
     """The `(feature, frame)` pairs, and events, that a function gives."""
     if result is None:
         return
+    if not isinstance(result, Mapping | Iterator | list | tuple):
+        result = [result]
     for item in result.items() if isinstance(result, Mapping) else result:
         if is_event(item) or (isinstance(item, tuple) and len(item) == 2):
             if not is_event(item) and item[1] is not None:
@@ -225,5 +238,6 @@ def _pairs(result: Any) -> Iterator[Any]:
                 yield item
         else:
             raise TypeError(
-                f"A {type(item).__name__} was given; yield pairs of a feature and its frame."
+                f"{function}, the function of {_shown(recipes)}, gave a {type(item).__name__}; "
+                "it yields pairs of a feature and its frame."
             )

@@ -54,6 +54,7 @@ def union_asset(
         written = WriteReceipt(key, chosen, run_id=step.run_id, upstream_keys=recipe.upstream_keys)
         yield materialization(recipe, written)
 
-    compute = step_function(whole, signature([], store, key, options=False), store, report)
+    shown = signature([], store, key, options=False)
+    compute = step_function(whole, shown, store, [key], report)
     made: dg.AssetsDefinition = dg.asset(**{"io_manager_key": io_manager_key, **arguments})(compute)
     return made

@@ -21,8 +21,8 @@ def with_references(spec: dg.AssetSpec, *sources: Any) -> dg.AssetSpec:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         references = [
-            dg.LocalFileCodeReference(file_path=path, line_number=line, label=name)
-            for path, line, name in found
+            dg.LocalFileCodeReference(file_path=path, line_number=line, label=label)
+            for path, line, label in found
         ]
         value = dg.CodeReferencesMetadataValue(code_references=references)
     return spec.merge_attributes(metadata={"dagster/code_references": value})
@@ -38,4 +38,4 @@ def _place(source: Any) -> Iterator[tuple[str, int, str]]:
     except (OSError, TypeError):
         return
     if path is not None:
-        yield path, line, source.__name__
+        yield path, line, f"{'class' if inspect.isclass(source) else 'function'} {source.__name__}"

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureGraph, Graph, active_graph
+from metaxy_dagster.assets.references import with_references
 from metaxy_dagster.resource import IO_MANAGER_KEY, frozen
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
@@ -31,5 +32,8 @@ def feature_specs(
     """
     chosen = active_graph() if graph is None else graph
     assets = translation or Translation(frozen(chosen), translator or FeatureTranslator())
-    keys = [assets.graph[feature].key for feature in features]
-    return [assets.spec(key).with_io_manager_key(io_manager_key) for key in keys]
+    named = [(assets.graph[feature].key, feature) for feature in features]
+    return [
+        with_references(assets.spec(key), feature).with_io_manager_key(io_manager_key)
+        for key, feature in named
+    ]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import dagster as dg
 
 from metaxy_core import FeatureGraph, Graph, StoreUnavailableError, active_graph
-from metaxy_dagster.automation.pending import impatient, is_locked, look, position
+from metaxy_dagster.automation.pending import impatient, is_locked, look
 from metaxy_dagster.automation.targets import target_of
+from metaxy_dagster.automation.tick import Tick
+from metaxy_dagster.reports.metadata import FEATURE
 from metaxy_dagster.resource import MetaxyStore, frozen
 
 
@@ -26,7 +30,8 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
 
     A root is never pending: its samples are known only when it runs. All partitions of an asset
     are pending or none. Conditions get no resources, so the store is given here; a store that
-    another process has locked is asked again at the next tick.
+    another process has locked is asked again at the next tick, and so is what a tick did not come
+    to in 20 seconds.
 
     Args:
         store: a short-lived connection is made from it.
@@ -57,8 +62,13 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
         return f"There are {at_least} to process{waits}; no run was requested for them yet"
 
     def get_label(self) -> str:
-        """The condition in one word; it has no other label."""
-        return "increment_pending"
+        """What the page of an evaluation shows: the name, and what is waited for.
+
+        The counts are in the log of the tick; an evaluation has no place for them.
+        """
+        knobs = [f"min_samples={self.min_samples}"] if self.min_samples > 1 else []
+        knobs += [f"max_wait={self.max_wait}"] if self.max_wait else []
+        return f"{self.name}({', '.join(knobs)})" if knobs else self.name
 
     def evaluate(self, context: Any) -> Any:
         """Decide for one asset; called by an automation sensor in user code."""
@@ -81,8 +91,12 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
         target = target_of(context.asset_graph, features, context.key)
         if target is None or features[target.feature].is_root:
             return False
-        now = position(context.asset_graph_view.instance, features, target)
+        tick = _tick(context)
+        now = tick.position(features, target)
         if not now.is_complete or now.text != memory.position:
+            if tick.is_over:
+                context.log.info("%s: asked at the next tick; this one took long", target.feature)
+                return False
             try:
                 found = look(impatient(self.store), features, target)
             except StoreUnavailableError as error:
@@ -90,7 +104,7 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
                     raise
                 return False
             memory.position, memory.todo = now.after(found), found.todo
-            context.log.info("%s: %s", target.feature, found.said)
+            context.log.info("%s: %s", target.feature, found.told)
         if not memory.todo:
             memory.since = memory.handled = None
         elif memory.since is None:
@@ -104,6 +118,27 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
             return True
         waited = now.timestamp() - (memory.since or now.timestamp())
         return self.max_wait is not None and waited >= self.max_wait.total_seconds()
+
+
+_TICKS: WeakKeyDictionary[Any, Tick] = WeakKeyDictionary()
+"""Per view of the asset graph: Dagster makes one for each tick."""
+
+
+def _tick(context: Any) -> Tick:
+    """The tick that an evaluation belongs to; begun by the first of it."""
+    view = context.asset_graph_view
+    if view not in _TICKS:
+        _TICKS[view] = Tick.begin(view.instance, _looked_at(context.asset_graph))
+    return _TICKS[view]
+
+
+def _looked_at(asset_graph: Any) -> Iterator[dg.AssetKey]:
+    """The features' assets that have a condition, and what those are made from."""
+    for key in asset_graph.get_all_asset_keys():
+        node = asset_graph.get(key)
+        if FEATURE in node.metadata and node.automation_condition is not None:
+            yield key
+            yield from node.parent_keys
 
 
 @dataclass

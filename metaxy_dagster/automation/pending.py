@@ -1,14 +1,11 @@
-"""How much a feature has to do, and whether anything moved since that was last asked."""
+"""How much a feature has to do: the store is asked, for a moment."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-import dagster as dg
+from dataclasses import dataclass, field
 
 from metaxy_core import (
+    Cost,
     FeatureKey,
     FeatureNotFoundError,
     Graph,
@@ -17,9 +14,9 @@ from metaxy_core import (
 )
 from metaxy_dagster.automation.targets import Target
 from metaxy_dagster.partitions import Part, part_buckets, part_filters
+from metaxy_dagster.reports.preview import said_cost, said_counts
 from metaxy_dagster.resource import MetaxyStore
 
-_DATA_VERSION = "dagster/data_version"
 ROOTS = "The samples of a root are known only when it runs."
 
 
@@ -31,6 +28,7 @@ class Pending:
         waiting: units that wait for a parent to run again, see `metaxy_core.Increment.waiting`.
         failed: units left out because they failed, see `metaxy_core.LazyIncrement.failed`.
         reason: why nothing could be counted, in words; empty where it was.
+        cost: what the new and stale ones will take, where the store estimates.
     """
 
     new: int = 0
@@ -39,6 +37,7 @@ class Pending:
     waiting: int = 0
     reason: str = ""
     failed: int = 0
+    cost: Cost = field(default_factory=Cost)
 
     @property
     def todo(self) -> int:
@@ -50,11 +49,18 @@ class Pending:
         """The counts in words."""
         counts = {"new": self.new, "stale": self.stale, "orphaned": self.orphaned}
         counts |= {"waiting": self.waiting, "failed": self.failed}
-        found = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-        return self.reason or found or "nothing to do"
+        return self.reason or said_counts(counts) or "nothing to do"
+
+    @property
+    def told(self) -> str:
+        """The counts, and what they will take where that is known."""
+        cost = said_cost(self.cost)
+        return f"{self.said} ({cost})" if cost else self.said
 
 
-def count(opened: MetadataStore, feature: FeatureKey, part: Part | None = None) -> Pending:
+def count(
+    opened: MetadataStore, feature: FeatureKey, part: Part | None = None, *, estimate: bool = False
+) -> Pending:
     """Count what a feature has to do, in the database.
 
     A root, and a feature whose parents were never materialised, has nothing that can be counted;
@@ -71,7 +77,9 @@ def count(opened: MetadataStore, feature: FeatureKey, part: Part | None = None) 
         return Pending(reason=f"Its parent {error.feature} was never materialised.")
     found = increment.counts
     counts = (found["new"], found["stale"], found["orphaned"], found["waiting"])
-    return Pending(*counts, failed=increment.failed)
+    todo = found["new"] + found["stale"]
+    cost = opened.cost_per_unit(feature).times(todo) if estimate and todo else Cost()
+    return Pending(*counts, failed=increment.failed, cost=cost)
 
 
 def look(store: MetaxyStore, graph: Graph, target: Target) -> Pending:
@@ -82,7 +90,7 @@ def look(store: MetaxyStore, graph: Graph, target: Target) -> Pending:
     """
     try:
         with store.open("r", graph=graph) as opened:
-            return count(opened, target.feature, target.part)
+            return count(opened, target.feature, target.part, estimate=store.estimates)
     except StoreUnavailableError as error:
         if error.reason != "missing":
             raise
@@ -99,52 +107,3 @@ def impatient(store: MetaxyStore, seconds: float = 2.0) -> MetaxyStore:
     if store.lock_timeout <= seconds:
         return store
     return store.model_copy(update={"lock_timeout": seconds})
-
-
-@dataclass(frozen=True)
-class Position:
-    """What decides whether counting again can give another answer.
-
-    Attributes:
-        text: equal where nothing has moved that Dagster knows of.
-        is_complete: whether it knows every parent; somebody else may have written the others.
-    """
-
-    text: str
-    is_complete: bool
-
-    def after(self, found: Pending) -> str:
-        """The position, with the counts where they are all that can move."""
-        return self.text if self.is_complete else f"{self.text}-{found.new}-{found.stale}"
-
-
-def position(instance: dg.DagsterInstance, graph: Graph, target: Target) -> Position:
-    """Where a feature's asset stands; no store is asked.
-
-    Made from the feature's declaration and the data versions that Dagster knows of the asset and
-    its parents.
-    """
-    keys = [target.key, *sorted(target.parents)]
-    records = {record.asset_entry.asset_key: record for record in instance.get_asset_records(keys)}
-    versions = [_data_version(records.get(key)) for key in keys]
-    own = graph.versions[target.feature]
-    texts = [own.definition, own.feature, *(version or "" for version in versions)]
-    text = hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:16]
-    return Position(text, None not in versions[1:])
-
-
-def _data_version(record: dg.AssetRecord | None) -> str | None:
-    """The data version of an asset's latest event."""
-    if record is None:
-        return None
-    entry = record.asset_entry
-    made = entry.last_materialization.asset_materialization if entry.last_materialization else None
-    if made is not None:
-        return _version(made.tags, entry.last_materialization_storage_id)
-    seen = entry.last_observation.asset_observation if entry.last_observation else None
-    return _version(seen.tags, entry.last_observation_storage_id) if seen is not None else None
-
-
-def _version(tags: Mapping[str, str] | None, event: int | None) -> str:
-    # Events of other code may have no data version: every one is a change then.
-    return (tags or {}).get(_DATA_VERSION, f"event {event}")

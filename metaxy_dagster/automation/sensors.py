@@ -8,10 +8,12 @@ from typing import Any
 
 import dagster as dg
 
-from metaxy_core import FeatureGraph, FeatureKey, Graph, StoreUnavailableError, active_graph
-from metaxy_dagster.automation.pending import Pending, impatient, is_locked, look, position
+from metaxy_core import Cost, FeatureGraph, FeatureKey, Graph, StoreUnavailableError, active_graph
+from metaxy_dagster.automation.pending import Pending, impatient, is_locked, look
 from metaxy_dagster.automation.running import under_way
 from metaxy_dagster.automation.targets import Target, targets_of
+from metaxy_dagster.automation.tick import Tick
+from metaxy_dagster.reports.preview import work_tags
 from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
 from metaxy_dagster.translator import FeatureTranslator, Translation
 
@@ -34,14 +36,15 @@ def increment_sensor(
     the tick before, and asks the store only where one moved. The same position is requested
     once: after a failed run, when something has moved again. A feature waits while one above it
     has something to do or runs. A file that another process has locked is asked again at the next
-    tick.
+    tick, and so are features that a tick did not come to in 20 seconds.
 
     Args:
         features: feature classes, specs or keys, or assets; roots are left out, as their samples
             are known only when they run.
         store: the store, or the key of the resource that is one.
         every: seconds between ticks, at least.
-        preview: tag the runs with what they will find: `metaxy/new`, `metaxy/stale`.
+        preview: tag the runs with what they will find, `metaxy/new` and `metaxy/stale`, and what
+            that will take where it is known, `metaxy/time` and `metaxy/cost`.
         graph: where the features are declared; by default the active graph.
         translator: decides the assets' keys.
         default_status: it is off until somebody switches it on.
@@ -67,7 +70,7 @@ def increment_sensor(
             resource: MetaxyStore = getattr(context.resources, store)
         else:
             resource = store
-        return _Tick(context, impatient(resource), assets.graph, preview).over(targets)
+        return _Round(context, impatient(resource), assets.graph, preview).over(targets)
 
     return dg.sensor(
         name=name,
@@ -79,7 +82,7 @@ def increment_sensor(
     )(tick)
 
 
-class _Tick:
+class _Round:
     """One look at the features, parents first."""
 
     def __init__(
@@ -94,9 +97,14 @@ class _Tick:
 
     def over(self, targets: Iterable[Target]) -> dg.SensorResult:
         """What to request, and why not more."""
+        wanted = list(targets)
+        keys = (key for target in wanted for key in (target.key, *target.parents))
+        tick = Tick.begin(self._context.instance, keys)
         try:
-            for target in targets:
-                self._consider(target)
+            for target in wanted:
+                if not self._consider(target, tick):
+                    self._said.append(f"{target.feature} and others are asked at the next tick")
+                    break
         except StoreUnavailableError as error:
             if not is_locked(error):
                 raise
@@ -109,11 +117,15 @@ class _Tick:
             cursor=json.dumps(self._known),
         )
 
-    def _consider(self, target: Target) -> None:
-        where, found = self._look(target)
+    def _consider(self, target: Target, tick: Tick) -> bool:
+        """Request a run where it is time for one; False where there is no time to look."""
+        looked = self._look(target, tick)
+        if looked is None:
+            return False
+        where, found = looked
         is_busy = target.key in self._busy
         if not (found.todo or is_busy):
-            return
+            return True
         above = [key for key in self._graph.upstream(target.feature) if key in self._held]
         self._held.add(target.feature)
         if is_busy:
@@ -121,7 +133,7 @@ class _Tick:
         elif above:
             self._said.append(f"{target.feature} ({found.said}) waits for {above[-1]}")
         else:
-            self._said.append(f"{target.feature}: {found.said}")
+            self._said.append(f"{target.feature}: {found.told}")
             self._requests.append(
                 dg.RunRequest(
                     run_key=f"{target.key.to_user_string()}:{where}",
@@ -129,22 +141,29 @@ class _Tick:
                     tags=preview_tags([found]) if self._preview else {},
                 )
             )
+        return True
 
-    def _look(self, target: Target) -> tuple[str, Pending]:
+    def _look(self, target: Target, tick: Tick) -> tuple[str, Pending] | None:
         """What there is to do, and as of which position; from memory where nothing moved."""
-        now, name = position(self._context.instance, self._graph, target), str(target.key)
+        now, name = tick.position(self._graph, target), str(target.key)
         known = self._known.get(name)
         if known is None or not now.is_complete or known["position"] != now.text:
+            if tick.is_over:
+                return None
             found = look(self._store, self._graph, target)
             known = {"position": now.after(found), "new": found.new, "stale": found.stale}
+            if str(found.cost):
+                known["cost"] = found.cost.model_dump(exclude_none=True)
             self._known[name] = known
-        return known["position"], Pending(known["new"], known["stale"])
+        cost = Cost.model_validate(known.get("cost", {}))
+        return known["position"], Pending(known["new"], known["stale"], cost=cost)
 
 
 def preview_tags(found: Iterable[Pending]) -> dict[str, str]:
     """The tags that say what a run will find."""
     counted = list(found)
-    return {
-        "metaxy/new": str(sum(one.new for one in counted)),
-        "metaxy/stale": str(sum(one.stale for one in counted)),
-    }
+    return work_tags(
+        sum(one.new for one in counted),
+        sum(one.stale for one in counted),
+        Cost.total(one.cost for one in counted),
+    )

@@ -11,9 +11,8 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureKey, Graph, GraphSnapshot, MetadataStore
+from metaxy_dagster.reports.metadata import SHOWN
 
-SHOWN = 8
-"""Characters of a version that are for eyes."""
 _FEATURE_VERSION = "metaxy/feature_version"
 _SNAPSHOT = "metaxy/snapshot"
 

@@ -30,13 +30,17 @@ from metaxy_core import (
     render_mermaid,
     svg_data_uri,
 )
-from metaxy_dagster.checks.baseline import SHOWN, Baseline
-from metaxy_dagster.reports.metadata import table
+from metaxy_dagster.checks.baseline import Baseline
+from metaxy_dagster.reports.metadata import SHOWN, table
+from metaxy_dagster.reports.picture import WIDEST
 
 _HOPS = 3
 """No feature farther away is drawn."""
 _NODES = 12
 """No more features are drawn than this, neighbours and causes apart."""
+
+_LISTED = 25
+"""No more features downstream are listed, those with most rows; how many there are is told."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +138,9 @@ class Comparison:
         if self.severity is None or self.diff is None:
             return shown
         view = self._picture()
-        picture = f"![What changed around {self.feature}]({svg_data_uri(view)})"
+        picture = f"![What changed around {self.feature}]({svg_data_uri(view, widest=WIDEST)})"
         if self.downstream:
+            shown["affected_features"] = len(self.downstream)
             shown["affected_downstream"] = self._downstream_table(rows or {})
         return {
             "diff": dg.MetadataValue.md(f"{picture}\n\n{render_markdown(view)}"),
@@ -182,6 +187,9 @@ class Comparison:
 
     def _downstream_table(self, rows: Mapping[FeatureKey, int]) -> dg.TableMetadataValue:
         assert self.diff is not None  # the caller has asked
+        listed = list(self.downstream)
+        if len(listed) > _LISTED:
+            listed = sorted(listed, key=lambda key: -rows.get(key, 0))[:_LISTED]
         return table(
             {
                 "feature": str(key),
@@ -192,7 +200,7 @@ class Comparison:
                 ),
                 "rows": rows.get(key, 0),
             }
-            for key in self.downstream
+            for key in listed
         )
 
     @property

@@ -21,7 +21,6 @@ from metaxy_core import (
     active_graph,
 )
 from metaxy_dagster.checks.baseline import (
-    SHOWN,
     Baseline,
     from_file,
     is_file,
@@ -31,7 +30,7 @@ from metaxy_dagster.checks.baseline import (
     start_of,
 )
 from metaxy_dagster.checks.comparison import compare
-from metaxy_dagster.reports.metadata import FEATURE
+from metaxy_dagster.reports.metadata import FEATURE, SHOWN
 from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
 from metaxy_dagster.steps.run import Guard
 

@@ -32,6 +32,7 @@ from metaxy_dagster.checks.baseline import (
 )
 from metaxy_dagster.checks.comparison import compare
 from metaxy_dagster.checks.integrity import FACTS
+from metaxy_dagster.reports.preview import cost_metadata, said_cost
 from metaxy_dagster.resource import MetaxyStore
 
 _WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
@@ -75,7 +76,7 @@ class Inspection:
             if key.name == "graph_diff":
                 return self._graph_diff(opened, feature, key)
             if key.name == "pending_increment":
-                return _pending(key, count(opened, feature))
+                return _pending(key, count(opened, feature, estimate=self.store.estimates))
             if not opened.has_feature(feature):
                 return _result(key, True, "Nothing is stored yet.")
             facts, severity = FACTS[key.name]
@@ -145,12 +146,14 @@ def _pending(key: dg.AssetCheckKey, found: Pending) -> dg.AssetCheckResult:
     counts = {"new": found.new, "stale": found.stale, "orphaned": found.orphaned}
     counts |= {"waiting": found.waiting} if found.waiting else {}
     counts |= {"failed": found.failed} if found.failed else {}
+    shown = {**counts, **cost_metadata(found.cost, "")}
+    cost = said_cost(found.cost)
     said = (
-        f"To process: {found.said}."
+        f"To process: {found.said}{f'; {cost}' if cost else ''}."
         if found.todo
         else found.reason or "There is nothing to process."
     )
-    return _result(key, not found.todo, said, {} if found.reason else counts)
+    return _result(key, not found.todo, said, {} if found.reason else shown)
 
 
 def _result(

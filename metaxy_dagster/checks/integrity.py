@@ -17,9 +17,9 @@ from metaxy_core import (
     FeaturePlan,
     MetadataStore,
 )
-from metaxy_dagster.checks.baseline import SHOWN
 from metaxy_dagster.frames import length
-from metaxy_dagster.reports.metadata import cell, table
+from metaxy_dagster.reports.metadata import SHOWN, cell, table, type_name
+from metaxy_dagster.reports.preview import counted
 
 _SHOWN_IDS = 10
 _WRITTEN = ("metaxy_created_at", "metaxy_updated_at", MATERIALIZATION_ID)
@@ -61,11 +61,11 @@ def one_version(opened: MetadataStore, feature: FeatureKey) -> Finding:
         {
             "version": str(version)[:SHOWN],
             "rows": number,
-            "is": "current" if version == current else "older",
+            "state": "current" if version == current else "older",
         }
         for version, number in sorted(counts.items(), key=lambda pair: -pair[1])
     )
-    said = f"{old} of {sum(counts.values())} rows were made under another version"
+    said = f"Made under another version: {old:,} of {counted(sum(counts.values()), 'row')}."
     return Finding(
         not old,
         said if old else "All rows carry the current feature version.",
@@ -81,15 +81,15 @@ def unique_samples(opened: MetadataStore, feature: FeatureKey) -> Finding:
     ids = list(opened.graph[feature].id_columns)
     columns = [*ids, *_WRITTEN]
     rows = opened.read(feature, with_sample_history=True, columns=columns, allow_fallback=False)
-    counted = rows.group_by(*columns).agg(nw.len().alias("rows"))
+    grouped = rows.group_by(*columns).agg(nw.len().alias("rows"))
     is_missing = nw.any_horizontal(*(nw.col(name).is_null() for name in ids), ignore_nulls=False)
-    wrong = counted.filter((nw.col("rows") > 1) | is_missing).select(*ids, "rows")
+    wrong = grouped.filter((nw.col("rows") > 1) | is_missing).select(*ids, "rows")
     number = length(wrong)
     if not number:
         return Finding(True, "Every sample has one live row.", {"duplicates": 0})
     some = wrong.sort(*ids).head(_SHOWN_IDS).collect("polars").rows(named=True)
     shown = table({name: cell(value) for name, value in row.items()} for row in some)
-    said = f"{number} ids have more than one live row of one write, or are missing"
+    said = f"More than one live row of one write, or no id: {counted(number, 'id')}."
     return Finding(False, said, {"duplicates": number, "offending_ids": shown})
 
 
@@ -114,7 +114,8 @@ def provenance_complete(opened: MetadataStore, feature: FeatureKey) -> Finding:
     found = rows.select(*lacking).collect("polars").row(0)
     counts = {name: int(number or 0) for name, number in zip(fields, found, strict=True)}
     missing = {name: number for name, number in counts.items() if number}
-    said = ", ".join(f"{number} rows lack that of {name}" for name, number in missing.items())
+    lacking_said = [f"of {name} in {counted(rows, 'row')}" for name, rows in missing.items()]
+    said = f"The provenance is missing {', '.join(lacking_said)}." if missing else ""
     return Finding(
         not missing,
         said or "Every row has the provenance of every field.",
@@ -140,16 +141,16 @@ def schema_matches(opened: MetadataStore, feature: FeatureKey) -> Finding:
             {
                 "column": name,
                 "declared": declared.get(name, ""),
-                "stored": stored.get(name, ""),
+                "stored": type_name(schema[name]) if name in stored else "",
                 "found": wrong
                 or ("from a parent" if name in carried - set(declared) else "as declared"),
             }
         )
-    said = f"{faults} of {len(rows)} columns are not as declared"
+    said = f"Not as declared: {faults} of {counted(len(rows), 'column')}."
     return Finding(
         not faults,
         said if faults else "The stored columns are those declared.",
-        {"columns": table(rows)},
+        {"columns_not_as_declared": faults, "columns": table(rows)},
     )
 
 

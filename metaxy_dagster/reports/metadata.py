@@ -10,6 +10,7 @@ from datetime import date, time
 from typing import Any
 
 import dagster as dg
+import narwhals as nw
 
 from metaxy_core import (
     DATA_VERSION_BY_FIELD,
@@ -22,10 +23,13 @@ from metaxy_core import (
 )
 from metaxy_dagster.partitions import Part, shown
 from metaxy_dagster.receipt import Outcome
+from metaxy_dagster.reports.picture import surroundings
 
 FEATURE = "metaxy/feature"
 PART = "metaxy/part"
 PARTITION_BY = "metaxy/partition_by"
+SHOWN = 8
+"""Characters of a version that are for eyes."""
 _TAG_LENGTH = 63
 _CELL_LENGTH = 200
 _LISTED = 5
@@ -52,8 +56,10 @@ def definition_metadata(graph: Graph, feature: FeatureKey, part: Part) -> dict[s
     metadata: dict[str, Any] = {
         FEATURE: str(feature),
         "metaxy/feature_version": graph.versions[feature].feature,
-        "metaxy/spec": dg.MetadataValue.json(spec.model_dump(mode="json")),
+        # What is not said is the default: fifty lines of those would hide what is.
+        "metaxy/spec": dg.MetadataValue.json(spec.model_dump(mode="json", exclude_defaults=True)),
         "metaxy/field_versions": field_versions(graph, feature),
+        **surroundings(graph, feature),
         "dagster/column_schema": column_schema(spec, spec.columns),
         "dagster/table_name": feature.to_table(),
     }
@@ -75,24 +81,27 @@ def event_tags(graph: Graph, feature: FeatureKey) -> dict[str, str]:
 
 
 def field_versions(graph: Graph, feature: FeatureKey) -> dg.TableMetadataValue:
-    """A row per field: its code version, its version and the upstream fields it is made from."""
+    """A row per field: its code version, the upstream fields it is made from, its version."""
     versions = graph.versions[feature].fields
     return table(
         {
             "field": str(field.key),
             "code_version": field.spec.code_version,
-            "version": versions[field.key],
             "depends_on": ", ".join(map(str, field.parents)),
+            "version": versions[field.key][:SHOWN],
         }
         for field in graph.plan(feature).fields
     )
 
 
-def column_schema(spec: FeatureSpec, types: Mapping[str, Any]) -> dg.TableSchema:
+def column_schema(
+    spec: FeatureSpec, types: Mapping[str, Any], origins: Mapping[str, Sequence[str]] | None = None
+) -> dg.TableSchema:
     """The "Columns" panel: ids first, then the user's columns, then the library's own.
 
     Args:
         types: column to type, as declared or as stored.
+        origins: column to the features that it comes from.
     """
     made_from: dict[str, list[str]] = {}
     for field, columns in spec.provenance_from.items():
@@ -113,8 +122,9 @@ def column_schema(spec: FeatureSpec, types: Mapping[str, Any]) -> dg.TableSchema
         listed.append(
             dg.TableColumn(
                 name,
-                str(types.get(name, "struct" if name in by_field else "any")),
-                description=_DESCRIPTIONS.get(name),
+                type_name(types.get(name, "struct" if name in by_field else "any")),
+                description=_DESCRIPTIONS.get(name)
+                or _described(name, ids, made_from.get(name, ()), (origins or {}).get(name, ())),
                 constraints=dg.TableColumnConstraints(
                     nullable=name not in ids, unique=ids == [name]
                 ),
@@ -123,6 +133,41 @@ def column_schema(spec: FeatureSpec, types: Mapping[str, Any]) -> dg.TableSchema
         )
     constraints = dg.TableConstraints(other=[f"one row per ({', '.join(ids)})"])
     return dg.TableSchema(listed, constraints)
+
+
+def _described(
+    name: str, ids: Sequence[str], fields: Sequence[str], origins: Sequence[str]
+) -> str | None:
+    """What the declaration says of a user's column; None where it says nothing."""
+    others = ", ".join(one for one in ids if one != name)
+    said = [
+        f"Identifies the sample{f', with {others}' if others else ''}." if name in ids else "",
+        f"Comes from {' and '.join(origins)}." if origins else "",
+        f"What {' and '.join(fields)} is made from: its change makes samples stale."
+        if fields
+        else "",
+    ]
+    return " ".join(filter(None, said)) or None
+
+
+def type_name(kind: Any) -> str:
+    """A column's type as short as it can be read.
+
+    >>> import narwhals as nw
+    >>> type_name(nw.Struct({"audio": nw.String(), "frames": nw.String()}))
+    'Struct[audio, frames]'
+    >>> type_name(nw.Datetime("us", "UTC")), type_name(nw.List(nw.Int64())), type_name("str")
+    ('Datetime[UTC]', 'List[Int64]', 'str')
+    """
+    if isinstance(kind, nw.Struct):
+        return f"Struct[{', '.join(field.name for field in kind.fields)}]"
+    if isinstance(kind, nw.Datetime):
+        return f"Datetime[{kind.time_zone}]" if kind.time_zone else "Datetime"
+    if isinstance(kind, nw.List | nw.Array):
+        return f"List[{type_name(kind.inner)}]"
+    if isinstance(kind, nw.Duration | nw.Enum):
+        return type(kind).__name__
+    return str(kind)
 
 
 def column_lineage(

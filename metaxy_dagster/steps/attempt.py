@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from logging import Logger
@@ -19,9 +18,11 @@ from metaxy_core import (
 )
 from metaxy_dagster.frames import in_polars, length
 from metaxy_dagster.receipt import Outcome, WriteReceipt
+from metaxy_dagster.reports.preview import counted
 from metaxy_dagster.steps.chunks import with_provenance
 from metaxy_dagster.steps.increment import Increment, Work
 from metaxy_dagster.steps.orphans import OrphanPolicy, handle, policy_name
+from metaxy_dagster.steps.pace import Pace
 from metaxy_dagster.steps.samples import check_part
 from metaxy_dagster.steps.spool import SpoolLog
 
@@ -46,14 +47,15 @@ class Attempt:
     rows: int = 0
     failures: list[tuple[dict[str, Any], BaseException | str]] = field(default_factory=list)
     childless: int = 0
+    _pace: Pace = field(init=False)
     _written: SpoolLog = field(init=False)
     _schema: Mapping[str, Any] = field(default_factory=dict)
-    _began: float = field(default_factory=time.monotonic)
     _units: int = 0
     _failed: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def __post_init__(self) -> None:
         self._written = self.increment.spool.log()
+        self._pace = Pace(self.log, self.work.feature)
 
     def write(self, frame: Any) -> int:
         """Store one chunk. Returns how many rows.
@@ -74,7 +76,7 @@ class Attempt:
         self._written.add(units)
         self._schema = rows.schema
         self.rows, self._units = self.rows + stored, self._units + units.height
-        self._report_progress(stored)
+        self._pace.tell(self.rows, self._units, self.increment.size)
         return stored
 
     def record_failures(self) -> None:
@@ -101,8 +103,9 @@ class Attempt:
         self.failures += [(dict(zip(unit, ids, strict=True)), e) for ids, e in errors.items()]
         self._failed = pl.concat([self._failed, failed], how="diagonal")
         self.log.warning(
-            "%s: %d units failed, %d of them for the last time: %s",
-            *(self.work.feature, rows.height, lost, next(iter(errors.values()))),
+            "%s: %s failed, %s for the last time: %s",
+            *(self.work.feature, counted(rows.height, "sample")),
+            *(f"{lost:,} of them" if lost else "none", next(iter(errors.values()))),
         )
 
     def finish(self, policy: OrphanPolicy) -> WriteReceipt:
@@ -115,7 +118,8 @@ class Attempt:
         if self.work.plan.is_expansion:
             done = pl.concat([done, self._settle(done)])
         orphans = handle(self.store, self.work, self.increment.orphaned, policy)
-        seconds = time.monotonic() - self._began
+        seconds = self._pace.seconds
+        self._pace.finish(self.rows, self._units)
         if self._units:
             with self.store.open("w") as opened:
                 opened.record_run(self.work.feature, self._units, seconds)
@@ -131,6 +135,7 @@ class Attempt:
             self.work.run_id,
             self.work.upstream_keys,
             self.failures,
+            self.increment.cost,
         )
 
     def _settle(self, written: pl.LazyFrame) -> pl.LazyFrame:
@@ -148,15 +153,16 @@ class Attempt:
             types = self._id_types(opened)
             if unknown := [column for column, kind in types.items() if kind is None]:
                 self.log.warning(
-                    "%s: %d parents have no children, but no child was ever written, so the type "
+                    "%s: %s without children, but no child was ever written, so the type "
                     "of %s is not known: they will be offered again. Declare it in the feature.",
-                    *(self.work.feature, empty.height, ", ".join(unknown)),
+                    *(self.work.feature, counted(empty.height, "parent"), ", ".join(unknown)),
                 )
                 return empty.lazy().select(unit).head(0)
             none = pl.DataFrame(schema=types).with_columns(empty[PROVENANCE_BY_FIELD].head(0))
             opened.write(self.work.feature, none, empty_parents=empty)
         self.childless = empty.height
-        self.log.info("%s: %d parents have no children", self.work.feature, empty.height)
+        said = counted(empty.height, "parent")
+        self.log.info("%s: %s without children", self.work.feature, said)
         return empty.lazy().select(unit)
 
     def _id_types(self, opened: MetadataStore) -> dict[str, Any]:
@@ -184,14 +190,6 @@ class Attempt:
         found = counts["orphaned"]
         outcomes["orphaned"] = Outcome(found, orphans, max(found - orphans, 0))
         return outcomes
-
-    def _report_progress(self, stored: int) -> None:
-        left = self.increment.size - self._units
-        rate = self._units / max(time.monotonic() - self._began, 1e-6)
-        self.log.info(
-            "%s: %d rows stored, %d of %d units left, %.1f units/s",
-            *(self.work.feature, stored, left, self.increment.size, rate),
-        )
 
 
 def _cast(units: pl.LazyFrame, like: pl.LazyFrame) -> pl.LazyFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -10,15 +11,26 @@ import polars as pl
 
 from metaxy_core import PROVENANCE_BY_FIELD, FeaturePlan, MetadataSchemaError
 from metaxy_dagster.frames import is_frame
+from metaxy_dagster.steps.parameters import GIVES
 
 _KNOWN = "metaxy_known"
 
 
-def items(feature: object, result: Any) -> Iterator[Any]:
+@contextmanager
+def given_by(function: str) -> Iterator[None]:
+    """Errors about rows say which function gave them."""
+    try:
+        yield
+    except MetadataSchemaError as error:
+        error.add_note(f"The function {function} gave the rows.")
+        raise
+
+
+def items(feature: object, result: Any, function: str | None = None) -> Iterator[Any]:
     """The frames and Dagster events that a function returned or yields, one by one.
 
     Raises:
-        TypeError: something else came; names the feature.
+        TypeError: something else came; names the feature and the function, where it is known.
     """
     if result is None:
         return
@@ -26,12 +38,12 @@ def items(feature: object, result: Any) -> Iterator[Any]:
         yield result
         return
     if not isinstance(result, Iterator | list | tuple):
-        raise _unknown(feature, result)
+        raise _unknown(feature, result, function)
     for item in result:
         if is_event(item) or is_frame(item):
             yield item
         elif item is not None:
-            raise _unknown(feature, item)
+            raise _unknown(feature, item, function)
 
 
 def is_event(value: Any) -> bool:
@@ -74,8 +86,7 @@ def _shown(rows: pl.DataFrame, columns: Sequence[str]) -> str:
     return ", ".join(str(row) for row in rows.select(columns).unique().head(3).rows())
 
 
-def _unknown(feature: object, value: Any) -> TypeError:
-    return TypeError(
-        f"The function of feature '{feature}' gave a {type(value).__name__}. It returns a frame, "
-        "yields frames (or AssetObservation, AssetCheckResult), or gives None."
-    )
+def _unknown(feature: object, value: Any, function: str | None) -> TypeError:
+    named = f"{function}, the function of feature '{feature}'," if function else ""
+    who = named or f"The function of feature '{feature}'"
+    return TypeError(f"{who} gave a {type(value).__name__}. {GIVES}")

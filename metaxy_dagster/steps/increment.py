@@ -15,6 +15,7 @@ from metaxy_core import (
     MATERIALIZATION_ID,
     PROVENANCE_BY_FIELD,
     STATUS,
+    Cost,
     FeatureGraph,
     FeatureKey,
     FeaturePlan,
@@ -87,6 +88,8 @@ class Increment:
             (`metaxy_provenance_by_field`) and `metaxy_stale_fields`, the fields that differ.
         orphaned: stored rows whose unit is not expected any more.
         labels: one row per unit with its `metaxy_status`; what the counts are made from.
+        cost_per_unit: what processing one of them takes; nothing is known of it unless the store
+            estimates, see `MetaxyStore.estimates`.
     """
 
     new: LazyFrame
@@ -97,13 +100,23 @@ class Increment:
     spool: Spool
     read_inputs: Callable[[Any], LazyFrame]
     progress: Progress = field(default_factory=Progress)
+    cost_per_unit: Cost = field(default_factory=Cost)
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
         """Units found per status: new, stale, orphaned, waiting; not only those to do."""
+        names = ("new", "stale", "orphaned", "waiting")
+        return {name: self._labelled.get(name, 0) for name in names}
+
+    @property
+    def failed(self) -> int:
+        """Units that failed and are not offered now; see `MetadataStore.record_failures`."""
+        return self._labelled.get("failed", 0)
+
+    @cached_property
+    def _labelled(self) -> Mapping[str, int]:
         found = self.labels.group_by(STATUS).agg(nw.len().alias("n")).collect("polars")
-        counted = dict(found.select(STATUS, "n").rows())
-        return {name: counted.get(name, 0) for name in ("new", "stale", "orphaned", "waiting")}
+        return dict(found.select(STATUS, "n").rows())
 
     def todo(self) -> LazyFrame:
         """New and stale units in one frame."""
@@ -121,6 +134,11 @@ class Increment:
     def size(self) -> int:
         """How many units this run is asked to do."""
         return length(self.new) + length(self.stale)
+
+    @property
+    def cost(self) -> Cost:
+        """What this run will take."""
+        return self.cost_per_unit.times(self.size)
 
     @property
     def is_empty(self) -> bool:
@@ -179,8 +197,11 @@ class Increment:
         self.spool.close()
 
 
-def resolve(store: MetaxyStore, work: Work) -> Increment:
+def resolve(store: MetaxyStore, work: Work, *, estimate: bool = False) -> Increment:
     """Find what a feature has to do; the store is open only meanwhile.
+
+    Args:
+        estimate: also ask what it will take, where the store estimates at all.
 
     Raises:
         FeatureNotFoundError: a required parent has never been materialised.
@@ -200,9 +221,12 @@ def resolve(store: MetaxyStore, work: Work) -> Increment:
             orphaned = orphaned.head(0)
             labels = labels.filter(nw.col(STATUS) != "orphaned")
         orphaned, labels = spool.keep(orphaned), spool.keep(labels)
+        cost = Cost()
+        if estimate and store.estimates:
+            cost = opened.cost_per_unit(work.feature)
         failed.pop_all()
     inputs = _Inputs(described, work, spool, nw.concat(kept))
-    return Increment(*kept, orphaned, labels, work.plan, spool, inputs)
+    return Increment(*kept, orphaned, labels, work.plan, spool, inputs, cost_per_unit=cost)
 
 
 def asked(opened: MetadataStore, work: Work) -> dict[str, Any]:

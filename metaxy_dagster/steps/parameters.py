@@ -20,6 +20,8 @@ from metaxy_dagster.steps.options import with_options
 _CONTEXTS = ("context", "_context", "context_", "_")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _CORE = (metaxy_core.Increment, metaxy_core.LazyIncrement)
+_NO_FRAMES = (bool, int, float, complex, str, bytes, bytearray, set, frozenset)
+GIVES = "It returns a frame, yields frames (or AssetObservation, AssetCheckResult), or gives None."
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Parameters:
     config: tuple[str, type[dg.Config]] | None
     stores: tuple[str, ...]
     given: Mapping[str, inspect.Parameter]
+
+    @property
+    def name(self) -> str:
+        """How errors call the function."""
+        return name_of(self.function)
 
     def call(
         self,
@@ -75,10 +82,11 @@ def read_parameters(
         name: what it is called where it has no annotation.
 
     Raises:
-        DefinitionError: the function cannot be called by name, is asynchronous, or an annotation
-            cannot be resolved; names the function and the feature.
+        DefinitionError: the function cannot be called by name, is asynchronous, is annotated to
+            return what no frame is, or an annotation cannot be resolved; names the function and
+            the feature.
     """
-    where = f"Feature '{feature}': the function {_name(function)}"
+    where = f"Feature '{feature}': the function {name_of(function)}"
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise DefinitionError(f"{where} is asynchronous; feature functions are plain ones.")
     try:
@@ -88,6 +96,10 @@ def read_parameters(
             f"{where} has an annotation that cannot be resolved ({error}). Import its type at the "
             "top of the module, not under TYPE_CHECKING or inside a function."
         ) from error
+    returned = hints.get("return")
+    never = _NO_FRAMES if injected is not Increment else (*_NO_FRAMES, dict)
+    if (get_origin(returned) or returned) in never:
+        raise DefinitionError(f"{where} is annotated to return {returned}. {GIVES}")
     context = increment = None
     config: tuple[str, type[dg.Config]] | None = None
     stores: list[str] = []
@@ -175,5 +187,8 @@ def _annotated(function: Any) -> Any:
     return function if inspect.isroutine(function) else type(function).__call__
 
 
-def _name(function: Any) -> str:
-    return getattr(function, "__name__", repr(function))
+def name_of(function: Any) -> str:
+    """How errors call a function: of a partial the function, of an object its class."""
+    if isinstance(function, functools.partial):
+        return name_of(function.func)
+    return getattr(function, "__name__", type(function).__name__)

@@ -9,14 +9,16 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from metaxy_core import FeatureGraph, FeatureKey, FeaturePlan, Graph, RetryPolicy
+from metaxy_core import Cost, FeatureGraph, FeatureKey, FeaturePlan, Graph, RetryPolicy
 from metaxy_dagster.frames import in_polars, is_frame
 from metaxy_dagster.partitions import Part, PartitionBy, part_of_run
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.reports.metadata import event_tags, increment_table
+from metaxy_dagster.reports.preview import cost_metadata
 from metaxy_dagster.resource import MetaxyStore, frozen
+from metaxy_dagster.steps.announce import announce
 from metaxy_dagster.steps.attempt import Attempt
-from metaxy_dagster.steps.chunks import items
+from metaxy_dagster.steps.chunks import given_by, items
 from metaxy_dagster.steps.increment import Increment, Work, resolve
 from metaxy_dagster.steps.options import RunOptions, options_of
 from metaxy_dagster.steps.orphans import OrphanPolicy
@@ -152,34 +154,26 @@ def work_of(recipe: Recipe, step: Step, samples: Any = None) -> Work:
     )
 
 
-def announce(step: Step, feature: FeatureKey, increment: Increment) -> None:
-    """Say in the log what was found and what this run does of it."""
-    counts = ", ".join(f"{count} {name}" for name, count in increment.counts.items() if count)
-    step.context.log.info(
-        "%s: %s; this run processes %d", feature, counts or "up to date", increment.size
-    )
-
-
-def observe_only(recipe: Recipe, step: Step, outcomes: Mapping[str, Outcome]) -> None:
-    """Tell what a dry run found, as an observation of the asset."""
+def observe_only(
+    recipe: Recipe, step: Step, outcomes: Mapping[str, Outcome], cost: Cost | None = None
+) -> None:
+    """Tell what a dry run found, and what it would take, as an observation of the asset."""
     counts = {f"metaxy/{name}": outcome.found for name, outcome in outcomes.items()}
     metadata: dict[str, Any] = {
         "metaxy/increment": increment_table(outcomes),
         "metaxy/dry_run": True,
         **counts,
+        **cost_metadata(cost or Cost()),
     }
     step.context.log_event(dg.AssetObservation(recipe.key, metadata=metadata))
 
 
 def _compute(recipe: Recipe, step: Step) -> Steps:
-    samples = None if recipe.samples is None else in_polars(step.call(recipe.samples))
-    work = work_of(recipe, step, samples)
-    if samples is not None:
-        check_part(work, samples, listed=True)
-    with closing(resolve(step.store, work)) as increment:
-        announce(step, recipe.feature, increment)
+    work, resolved = _resolve(recipe, step)
+    with closing(resolved) as increment:
+        announce(step.context, recipe.feature, recipe.key, increment)
         if step.options.dry_run:
-            observe_only(recipe, step, found(increment))
+            observe_only(recipe, step, found(increment), increment.cost)
             return None
         attempt = Attempt(
             step.store.describe(graph=recipe.graph, run_id=step.run_id),
@@ -191,9 +185,11 @@ def _compute(recipe: Recipe, step: Step) -> Steps:
         )
         try:
             if not increment.is_empty:
-                for item in items(recipe.feature, step.call(recipe.function, increment)):
+                result = step.call(recipe.function, increment)
+                for item in items(recipe.feature, result, recipe.function.name):
                     if is_frame(item):
-                        attempt.write(item)
+                        with given_by(recipe.function.name):
+                            attempt.write(item)
                     else:
                         yield item
         except Exception:
@@ -206,6 +202,18 @@ def _compute(recipe: Recipe, step: Step) -> Steps:
         return None if skip else receipt
 
 
+def _resolve(recipe: Recipe, step: Step) -> tuple[Work, Increment]:
+    """What there is to do: of a root, compared with the samples that a function lists."""
+    if recipe.samples is None:
+        work = work_of(recipe, step)
+        return work, resolve(step.store, work, estimate=True)
+    samples = in_polars(step.call(recipe.samples))
+    work = work_of(recipe, step, samples)
+    with given_by(recipe.samples.name):
+        check_part(work, samples, listed=True)
+        return work, resolve(step.store, work, estimate=True)
+
+
 def _record_failures_all_the_same(attempt: Attempt, step: Step) -> None:
     """Record what was reported before an error; a second error must not hide the first."""
     try:
@@ -216,9 +224,10 @@ def _record_failures_all_the_same(attempt: Attempt, step: Step) -> None:
 
 def _list_samples(recipe: Recipe, step: Step) -> Steps:
     with closing(SampleFeed(step.store, work_of(recipe, step), step.context.log)) as feed:
-        for item in items(recipe.feature, step.call(recipe.function)):
+        for item in items(recipe.feature, step.call(recipe.function), recipe.function.name):
             if is_frame(item):
-                feed.write(item)
+                with given_by(recipe.function.name):
+                    feed.write(item)
             else:
                 yield item
         receipt = feed.finish(recipe.orphans)

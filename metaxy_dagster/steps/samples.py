@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -17,9 +16,11 @@ from metaxy_dagster.buckets import BUCKET
 from metaxy_dagster.frames import in_polars
 from metaxy_dagster.partitions import part_buckets, part_filters, shown
 from metaxy_dagster.receipt import Outcome, WriteReceipt
+from metaxy_dagster.reports.preview import counted, said_counts
 from metaxy_dagster.resource import MetaxyStore
 from metaxy_dagster.steps.increment import Increment, Work, resolve
 from metaxy_dagster.steps.orphans import OrphanPolicy, handle, policy_name
+from metaxy_dagster.steps.pace import Pace
 from metaxy_dagster.steps.spool import Spool, SpoolLog
 
 
@@ -38,11 +39,13 @@ class SampleFeed:
     _found: Counter[str] = field(default_factory=Counter)
     _done: Counter[str] = field(default_factory=Counter)
     _spool: Spool = field(default_factory=Spool)
-    _began: float = field(default_factory=time.monotonic)
+    _pace: Pace = field(init=False)
+    _listed: int = 0
     _seen: SpoolLog = field(init=False)
 
     def __post_init__(self) -> None:
         self._seen = self._spool.log()
+        self._pace = Pace(self.log, self.work.feature)
 
     def write(self, frame: Any) -> int:
         """Store the samples of one frame that are new or changed. Returns how many rows.
@@ -56,9 +59,15 @@ class SampleFeed:
             self._seen.add(samples.select(self._compared(samples)))
             self._found.update({name: increment.counts[name] for name in ("new", "stale")})
             stored = self._store(increment) if not self.work.options.dry_run else 0
-        self.log.info(
-            "%s: %d samples listed, %d new or changed", self.work.feature, samples.height, stored
-        )
+        self._listed += samples.height
+        if self._pace.is_due():
+            found = said_counts({name: self._found[name] for name in ("new", "stale")})
+            self.log.info(
+                "%s: %s listed so far: %s",
+                self.work.feature,
+                counted(self._listed, "sample"),
+                found or "none is new or stale",
+            )
         return stored
 
     def finish(self, policy: OrphanPolicy) -> WriteReceipt:
@@ -87,7 +96,7 @@ class SampleFeed:
             self.work.graph,
             outcomes,
             self.rows,
-            time.monotonic() - self._began,
+            self._pace.seconds,
             orphans=policy_name(policy),
             part=self.work.part,
             run_id=self.work.run_id,

@@ -10,7 +10,6 @@ from typing import Any
 
 import narwhals as nw
 import polars as pl
-from pyarrow.ipc import new_file
 
 _ROWS_PER_BATCH = 65_536
 
@@ -74,4 +73,7 @@ class SpoolLog:
 
 
 def _new_file(path: Path, schema: Any) -> Any:
+    # Whoever loads definitions only, does without it.
+    from pyarrow.ipc import new_file
+
     return new_file(path, schema)

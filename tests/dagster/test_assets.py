@@ -166,7 +166,7 @@ class TestDefinition:
             "frames",
         ]
         (reference,) = spec.metadata["dagster/code_references"].code_references
-        assert reference.label == "crop"
+        assert reference.label == "function crop"
 
     def test_a_wrapped_function_is_linked_to_where_it_is_written(self, graph: FeatureGraph) -> None:
         @contextlib.contextmanager
@@ -280,7 +280,7 @@ class TestWhatIsStored:
         def crop(increment: Increment) -> Any:
             return 42
 
-        with pytest.raises(TypeError, match="'ex/crop' gave a int"):
+        with pytest.raises(TypeError, match="'ex/crop', gave a int"):
             run([listing(graph, ABC), crop], store)
 
     def test_nothing_for_a_sample_leaves_it_to_do(

@@ -164,6 +164,13 @@ def test_the_condition_names_itself_in_the_automation_tab() -> None:
 
 
 @pytest.mark.filterwarnings("error")
+def test_an_evaluation_shows_what_is_waited_for() -> None:
+    store = MetaxyStore.memory()
+    assert IncrementPending(store).get_label() == "increment_pending"
+    batched = IncrementPending(store, min_samples=100, max_wait=timedelta(hours=6))
+    assert batched.get_label() == "increment_pending(min_samples=100, max_wait=6:00:00)"
+
+
 def test_the_sensor_runs_in_user_code_and_is_off() -> None:
     sensor = metaxy_automation_sensor(every=30)
     assert sensor.default_status is dg.DefaultSensorStatus.STOPPED

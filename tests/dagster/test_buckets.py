@@ -135,8 +135,12 @@ def test_a_range_of_buckets_in_one_run(graph, store):
         "dagster/asset_partition_range_end": "02",
     }
     crop = asset(graph, "crop", backfill_policy=dg.BackfillPolicy.single_run())
-    run([crop], store, tags=tags)
+    result = run([crop], store, tags=tags)
     assert rows(store, "crop") == sorted(own("01") + own("02"))
+    events = result.get_asset_materialization_events()
+    counted = "dagster/partition_row_count"
+    told = {one.partition: one.materialization.metadata[counted].value for one in events}
+    assert told == {key: len(own(key)) for key in ("01", "02")}
 
 
 def test_a_root_gives_the_samples_of_its_bucket_and_others_are_refused(graph, store):

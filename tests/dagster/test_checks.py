@@ -10,8 +10,10 @@ import dagster as dg
 import duckdb
 import pytest
 
-from metaxy_core import FeatureGraph, FeatureSpec, FieldSpec, GraphSnapshot
+from metaxy_core import FeatureGraph, FeatureKey, FeatureSpec, FieldSpec, Graph, GraphSnapshot
 from metaxy_dagster import Increment, MetaxyStore, feature_asset, feature_checks
+from metaxy_dagster.checks.baseline import Baseline
+from metaxy_dagster.checks.comparison import compare
 from tests.dagster.conftest import materialized, resources, videos
 
 pytestmark = pytest.mark.slow
@@ -133,6 +135,21 @@ def shown_records(evaluation: dg.AssetCheckEvaluation) -> Sequence[dg.TableRecor
     value = evaluation.metadata["affected_downstream"]
     assert isinstance(value, dg.TableMetadataValue)
     return value.records
+
+
+def test_of_many_affected_features_those_with_most_rows_are_listed() -> None:
+    def graph(code: str) -> Graph:
+        children = [FeatureSpec(f"ex/c{n:02}", deps=["ex/root"]) for n in range(30)]
+        field = FieldSpec("default", code_version=code)
+        return Graph([FeatureSpec("ex/root", fields=[field]), *children])
+
+    root = FeatureKey("ex/root")
+    found = compare(graph("2"), root, Baseline("v", "a test", graph("1")))
+    rows = {FeatureKey(f"ex/c{n:02}"): n for n in range(30)}
+    shown = found.metadata(rows)
+    assert shown["affected_features"] == 30
+    listed = [row.data["rows"] for row in shown["affected_downstream"].records]
+    assert listed == list(range(29, 4, -1))
 
 
 def test_a_docstring_is_cosmetic_and_passes(meta: MetaxyStore) -> None:

@@ -1,6 +1,5 @@
 """Mistakes known from integrations of this kind, each a test of what is right."""
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,28 +234,6 @@ def test_two_runs_at_once_end_well_and_rows_are_unique(database: MetaxyStore) ->
     assert rows(database, "ex/crop") == ALL
     with database.open("r") as opened:
         assert opened.resolve_update("ex/crop").is_empty
-
-
-@pytest.mark.slow
-def test_a_sensor_reads_while_a_run_writes(database: MetaxyStore) -> None:
-    run([pipeline.video], database)
-    spawn = multiprocessing.get_context("spawn")
-    process = spawn.Process(target=pipeline.run_crop)
-    process.start()
-    seen: list[int] = []
-
-    @dg.sensor(job_name="j")
-    def sensor(metaxy: MetaxyStore) -> dg.SkipReason:
-        with metaxy.open("r") as opened:
-            return dg.SkipReason(str(opened.resolve_update("ex/crop").counts["new"]))
-
-    while process.is_alive() or not seen:
-        result = sensor(dg.build_sensor_context(resources={"metaxy": database}))
-        seen.append(int(result.skip_message))
-    process.join()
-    assert process.exitcode == 0
-    assert seen == sorted(seen, reverse=True)
-    assert rows(database, "ex/crop") == ALL
 
 
 def test_a_hostile_docstring_and_error_are_escaped(tmp_path: Path) -> None:

@@ -4,10 +4,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+import narwhals as nw
 import pytest
 
-from metaxy_core import FeatureDep, FeatureGraph, FeatureKey, FeatureSpec
-from metaxy_dagster import MetaxyStore, feature_asset
+from metaxy_core import (
+    Feature,
+    FeatureDep,
+    FeatureGraph,
+    FeatureKey,
+    FeatureSpec,
+    use_graph,
+)
+from metaxy_dagster import (
+    MetaxyStore,
+    build_feature_definitions,
+    feature_asset,
+    feature_specs,
+    multi_feature_asset,
+)
 from metaxy_dagster.reports.metadata import (
     cell,
     column_lineage,
@@ -16,6 +30,7 @@ from metaxy_dagster.reports.metadata import (
     event_tags,
     preview,
 )
+from metaxy_dagster.reports.picture import surroundings
 from tests.dagster.conftest import metadata, run, videos
 
 
@@ -52,6 +67,70 @@ def test_columns_have_chips(graph: FeatureGraph) -> None:
         "metaxy_data_version_by_field": {"system": "", "field/audio": ""},
     }
     assert schema.columns[0].constraints.unique
+
+
+def test_columns_say_what_they_are() -> None:
+    spec = FeatureSpec(
+        "v", id_columns=["id", "n"], fields=["audio"], provenance_from={"audio": ["sha"]}
+    )
+    schema = column_schema(
+        spec,
+        {"id": nw.String(), "n": nw.Int64(), "sha": nw.String(), "at": nw.Datetime("us", "UTC")},
+        {"at": ["ex/a", "ex/b"]},
+    )
+    told = {column.name: (column.type, column.description) for column in schema.columns[:4]}
+    assert told == {
+        "id": ("String", "Identifies the sample, with n."),
+        "n": ("Int64", "Identifies the sample, with id."),
+        "sha": ("String", "What audio is made from: its change makes samples stale."),
+        "at": ("Datetime[UTC]", "Comes from ex/a and ex/b."),
+    }
+
+
+def test_the_picture_of_the_neighbours_stays_small() -> None:
+    many = [FeatureSpec(f"child/{n}", deps=["root"]) for n in range(40)]
+    graph = FeatureGraph([FeatureSpec("root"), *many]).freeze()
+    shown = surroundings(graph, FeatureKey("root"))["metaxy/graph"].value
+    assert shown.startswith("![root and its neighbours](data:image/svg+xml;base64,")
+    assert shown.endswith("\n\n29 more neighbours are not drawn.")
+    (child,) = surroundings(graph, FeatureKey("child/3")).values()
+    assert "more neighbours" not in child.value
+    huge = FeatureGraph([FeatureSpec(f"f/{n}") for n in range(301)]).freeze()
+    assert surroundings(huge, FeatureKey("f/1")) == {}
+
+
+def test_links_lead_to_the_function_and_to_the_class() -> None:
+    with use_graph(FeatureGraph()) as graph:
+
+        class Video(Feature, spec=FeatureSpec("ex/video")):
+            """A video."""
+
+        class Sound(Feature, spec=FeatureSpec("ex/sound")):
+            """A sound."""
+
+    def made() -> None:
+        return None
+
+    store = MetaxyStore.memory()
+    defs = build_feature_definitions(graph, store=store, compute={Video: made})
+    several = multi_feature_asset([Video, Sound], graph=graph)(made)
+    external = feature_specs([Sound], graph=graph)
+    specs = [*(spec for asset in defs.assets or () for spec in _specs(asset)), *several.specs]
+    told = [
+        (spec.key.path[-1], [one.label for one in references.code_references])
+        for spec in [*specs, *external]
+        if (references := spec.metadata.get("dagster/code_references"))
+    ]
+    assert sorted(told) == [
+        ("sound", ["class Sound"]),
+        ("sound", ["function made", "class Sound"]),
+        ("video", ["function made", "class Video"]),
+        ("video", ["function made", "class Video"]),
+    ]
+
+
+def _specs(asset: Any) -> list[dg.AssetSpec]:
+    return list(asset.specs) if isinstance(asset, dg.AssetsDefinition) else [asset]
 
 
 def test_lineage_follows_rename_and_select() -> None:

@@ -79,7 +79,7 @@ def test_a_callable_gets_the_rows(graph: FeatureGraph, shrunk: MetaxyStore) -> N
 
     result = run([crops(graph, orphans=archive)], shrunk)
     assert seen == ["b", "c"]
-    assert metadata(result, "ex/crop")["metaxy/orphans"] == "archive"
+    assert metadata(result, "ex/crop")["metaxy/orphan_policy"] == "archive"
 
 
 def test_nothing_is_deleted_in_a_dry_run(graph: FeatureGraph, shrunk: MetaxyStore) -> None:

@@ -105,8 +105,46 @@ def test_a_range_in_one_run(graph, store):
         "dagster/asset_partition_range_start": "2026-01-02",
         "dagster/asset_partition_range_end": "2026-01-03",
     }
-    run(crop_asset(graph, DAILY, "day"), store, tags=tags)
+    result = run(crop_asset(graph, DAILY, "day"), store, tags=tags)
     assert rows(store, "crop") == [("c",), ("d",), ("e",)]
+    told = {
+        event.partition: {
+            name: value.value for name, value in event.materialization.metadata.items()
+        }
+        for event in result.get_asset_materialization_events()
+    }
+    counts = {
+        key: (
+            one["dagster/partition_row_count"],
+            one["metaxy/rows_written"],
+            one["dagster/row_count"],
+        )
+        for key, one in told.items()
+    }
+    assert counts == {"2026-01-02": (2, 2, 3), "2026-01-03": (1, 1, 3)}
+
+
+def test_the_rows_of_a_partition_are_those_of_the_assets_part(graph, store):
+    sites = ["north", "south"] * 3
+    fill(store, videos(day=days(1, 1, 1, 2, 2, 2), site=sites))
+    tags = {
+        "dagster/asset_partition_range_start": "2026-01-01",
+        "dagster/asset_partition_range_end": "2026-01-02",
+    }
+    counts = {}
+    for site in ("north", "south"):
+        crop = feature_asset(
+            "crop", graph=graph, partitions_def=DAILY, partition_by="day", part={"site": site}
+        )(lambda increment: increment.todo())
+        for event in run(crop, store, tags=tags).get_asset_materialization_events():
+            told = event.materialization.metadata["dagster/partition_row_count"].value
+            counts[site, event.partition] = told
+    assert counts == {
+        ("north", "2026-01-01"): 2,
+        ("north", "2026-01-02"): 1,
+        ("south", "2026-01-01"): 1,
+        ("south", "2026-01-02"): 2,
+    }
 
 
 def test_what_lies_outside_is_neither_done_nor_orphaned(graph, store):
@@ -119,6 +157,7 @@ def test_what_lies_outside_is_neither_done_nor_orphaned(graph, store):
     assert (told["metaxy/stale"], told["metaxy/new"], told["metaxy/orphaned"]) == (2, 0, 0)
     first = metadata(run(crop, store, "2026-01-02"), "crop")
     assert (first["metaxy/stale"], first["dagster/row_count"]) == (2, 2)
+    assert first["dagster/partition_row_count"] == 2
 
 
 def test_keys_of_texts_and_integers(graph, store):

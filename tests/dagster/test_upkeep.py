@@ -26,7 +26,7 @@ def test_verify_fails_and_says_where(graph, store):
     result = job(store, graph, "verify_metadata").execute_in_process(raise_on_error=False)
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]
-    assert "rules of stored rows are broken, first: ex/video" in str(failure.event_specific_data)
+    assert "of stored rows, first: ex/video" in str(failure.event_specific_data)
 
 
 def test_compact_counts_and_then_removes(graph, store):

@@ -74,5 +74,15 @@ def test_a_data_uri_holds_the_picture():
     assert base64.b64decode(text).decode() == render(view)
 
 
+def test_a_picture_wider_than_its_page_is_shown_smaller():
+    view = example_diff()
+    assert render(view, widest=10_000) == render(view)
+    size = r'width="([0-9.]+)" height="([0-9.]+)" viewBox="0 0 ([0-9.]+) ([0-9.]+)"'
+    found = re.search(size, render(view, widest=100))
+    width, height, inner_width, inner_height = map(float, found.groups())
+    assert width == 100
+    assert abs(height / width - inner_height / inner_width) < 0.01
+
+
 def test_the_same_view_gives_the_same_text():
     assert render(GraphView.of(layered(40, 7))) == render(GraphView.of(layered(40, 7)))
