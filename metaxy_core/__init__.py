@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         SQLiteMetadataStore,
     )
     from metaxy_core.system.failures import RetryPolicy
+    from metaxy_core.system.marks import Mark
     from metaxy_core.versioning import SLOT, Buckets
     from metaxy_core.work import Cost, Estimate, PlannedFeature, WorkPlan, said_duration
 
@@ -120,6 +121,7 @@ __all__ = [
     "LazyIncrement",
     "LineageKind",
     "LineageRelationship",
+    "Mark",
     "MetadataSchemaError",
     "MetadataStore",
     "MetaxyConfig",
@@ -171,6 +173,7 @@ _AT_FIRST_USE = {
     "InMemoryMetadataStore": "metaxy_core.store.stores",
     "Increment": "metaxy_core.store",
     "LazyIncrement": "metaxy_core.store",
+    "Mark": "metaxy_core.system.marks",
     "MetadataStore": "metaxy_core.store",
     "MetaxyConfig": "metaxy_core.config",
     "MetaxyProject": "metaxy_core.config",

@@ -44,6 +44,23 @@ def test_the_dagster_guide_runs(tmp_path, monkeypatch):
         exec(compile(_python("docs/dagster.md"), "docs/dagster.md", "exec"), {"__name__": "guide"})
 
 
+GUIDES = sorted(path.name for path in (ROOT / "docs/guides").glob("[a-z]*.md"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", GUIDES)
+def test_the_guides_run(page, tmp_path, monkeypatch):
+    import dagster as dg
+
+    text = (ROOT / "docs/guides" / page).read_text()
+    for block, name in re.findall(r"^```\w+\n(# (\S+\.\w+)\n.*?)^```", text, re.S | re.M):
+        (tmp_path / name).write_text(block)
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        exec(compile(_python(f"docs/guides/{page}"), page, "exec"), {"__name__": "guide"})
+
+
 @pytest.mark.slow
 def test_the_guide_to_testing_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

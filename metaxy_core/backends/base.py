@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import narwhals as nw
 
+from metaxy_core.columns import COMMIT
 from metaxy_core.frames.dialect import DataFrame, Dialect, LazyFrame
 
 Mode = Literal["r", "w"]
@@ -46,6 +47,21 @@ def notyet(reason: str) -> Gap:
 def never(reason: str) -> Gap:
     """What the system itself has no way to do."""
     return Gap("never", reason)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a table goes.
+
+    Attributes:
+        rows: how many rows it has.
+        last: the highest commit number among them; 0 where there is none.
+        beyond: how many rows have a higher number than the one asked for.
+    """
+
+    rows: int
+    last: int
+    beyond: int
 
 
 T = TypeVar("T")
@@ -104,6 +120,11 @@ class Backend(Protocol):
         """The rows of a table, lazily; None where there is no such table."""
         ...
 
+    def reach(self, table: str, commit: int) -> Reach | None:
+        """How far a table goes, and how far beyond a commit; None where there is no such table,
+        or it has no commits."""
+        ...
+
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
         """Do `work` in one atomic commit: what it appends becomes visible all or nothing.
 
@@ -157,6 +178,19 @@ class Backend(Protocol):
     def describe(self) -> Mapping[str, str]:
         """Where the tables live: `type` and `uri`, never a secret."""
         ...
+
+
+def reach_of(rows: LazyFrame | None, commit: int) -> Reach | None:
+    """`Backend.reach` for systems whose rows are scanned by Polars."""
+    if rows is None or COMMIT not in rows.collect_schema():
+        return None
+    number = nw.col(COMMIT)
+    found = rows.select(
+        nw.len().alias("rows"),
+        nw.coalesce(number.max(), nw.lit(0)).alias("last"),
+        (number > commit).sum().alias("beyond"),
+    ).collect("polars")
+    return Reach(*(int(value) for value in found.row(0)))
 
 
 def to_polars(frame: Any) -> LazyFrame:

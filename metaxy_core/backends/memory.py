@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import narwhals as nw
 import polars as pl
 
-from metaxy_core.backends.base import Capability, Gap, Mode, T, never, to_polars
+from metaxy_core.backends.base import Capability, Gap, Mode, Reach, T, never, reach_of, to_polars
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import hold_in_memory
 from metaxy_core.frames.polars import PolarsDialect
@@ -48,6 +48,10 @@ class MemoryBackend:
         """See `Backend.scan`."""
         found = self._tables.get(table)
         return None if found is None else nw.from_native(found.lazy())
+
+    def reach(self, table: str, commit: int) -> Reach | None:
+        """See `Backend.reach`."""
+        return reach_of(self.scan(table), commit)
 
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
         """See `Backend.commit`."""

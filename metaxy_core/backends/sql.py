@@ -17,7 +17,8 @@ import polars as pl
 import pyarrow as pa
 import sqlglot as sg
 
-from metaxy_core.backends.base import Capability, Gap, Mode, to_polars
+from metaxy_core.backends.base import Capability, Gap, Mode, Reach, to_polars
+from metaxy_core.columns import COMMIT
 from metaxy_core.errors import EngineUnavailableError, StoreNotOpenError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame, lazy
 from metaxy_core.frames.ibis import IbisDialect
@@ -111,6 +112,17 @@ class SqlBackend:
         """See `Backend.scan`."""
         schema = self.columns(table)
         return None if schema is None else lazy(self.named(table, schema))
+
+    def reach(self, table: str, commit: int) -> Reach | None:
+        """See `Backend.reach`: one query, too small to be compiled by Ibis."""
+        if COMMIT not in (self.columns(table) or ()):
+            return None
+        number = self.quoted(COMMIT)
+        ((rows, last, beyond),) = self.fetch(
+            f"SELECT count(*), max({number}), "  # noqa: S608  # quoted
+            f"sum(CASE WHEN {number} > {int(commit)} THEN 1 ELSE 0 END) FROM {self.quoted(table)}"
+        )
+        return Reach(int(rows), int(last or 0), int(beyond or 0))
 
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
         """See `Backend.commit`."""

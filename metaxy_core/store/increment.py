@@ -15,6 +15,7 @@ from metaxy_core.errors import FilterError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import Engine
 from metaxy_core.store.presenting import Presented
+from metaxy_core.system.marks import Mark
 from metaxy_core.versioning import SLOT, with_slots
 
 
@@ -33,8 +34,10 @@ class LazyIncrement(IncrementSpellings):
         inputs: Callable[[Any], LazyFrame],
         presented: Presented,
         engine: Engine,
+        settle: Callable[[], Mark | None] = lambda: None,
     ) -> None:
         self.labels, self._presented, self._engine = labels, presented, engine
+        self._settle = settle
         self._make_todo, self._make_orphaned, self._inputs = todo, orphaned, inputs
 
     @property
@@ -72,6 +75,14 @@ class LazyIncrement(IncrementSpellings):
     def _labelled(self) -> Mapping[str, int]:
         found = self.labels.group_by(STATUS).agg(nw.len().alias("n")).collect("polars")
         return dict(zip(found[STATUS].to_list(), found["n"].to_list(), strict=True))
+
+    @cached_property
+    def mark(self) -> Mark | None:
+        """What `MetadataStore.settle` remembers, so that the next comparison costs what changed.
+
+        None where there is nothing worth it.
+        """
+        return self._settle()
 
     @property
     def failed(self) -> int:
@@ -152,6 +163,7 @@ class LazyIncrement(IncrementSpellings):
             self.counts,
             self.failed,
             self._inputs,
+            self.mark,
         )
         for held in (todo, orphaned):
             self._engine.release(held)
@@ -165,6 +177,7 @@ class Increment(IncrementSpellings):
     Attributes:
         counts: units per status: new, stale, orphaned, waiting.
         failed: units that failed and are not offered now.
+        mark: see `LazyIncrement.mark`.
     """
 
     new: DataFrame
@@ -173,6 +186,7 @@ class Increment(IncrementSpellings):
     counts: Mapping[str, int]
     failed: int
     _inputs: Callable[[Any], LazyFrame]
+    mark: Mark | None = None
 
     @property
     def waiting(self) -> int:

@@ -53,6 +53,7 @@ class ReadStore(BaseStore):
         units: Rows | None = ...,
         buckets: Buckets | None = ...,
         versioning_engine: EngineName | None = ...,
+        full: bool = ...,
         lazy: Literal[True],
     ) -> LazyIncrement: ...
     @overload
@@ -68,6 +69,7 @@ class ReadStore(BaseStore):
         units: Rows | None = ...,
         buckets: Buckets | None = ...,
         versioning_engine: EngineName | None = ...,
+        full: bool = ...,
         lazy: Literal[False] = ...,
     ) -> Increment: ...
 
@@ -83,6 +85,7 @@ class ReadStore(BaseStore):
         units: Rows | None = None,
         buckets: Buckets | None = None,
         versioning_engine: EngineName | None = None,
+        full: bool = False,
         lazy: bool = False,
     ) -> Increment | LazyIncrement:
         """Find what a feature has to do: its new, stale and orphaned samples.
@@ -101,6 +104,8 @@ class ReadStore(BaseStore):
             buckets: only units in these have a status; what all buckets have to do together is
                 what there is to do.
             versioning_engine: overrides the store's.
+            full: compare everything, also what is known to be settled; see `settle`. The result
+                is the same.
             lazy: give lazy frames, valid while the store is open.
 
         Raises:
@@ -123,6 +128,7 @@ class ReadStore(BaseStore):
             check_engine(versioning_engine or self.versioning_engine),
             units_of(self._plan(feature), units),
             buckets,
+            full,
         )
         increment = resolving.resolve(self, request)
         return increment if lazy else increment.collect()

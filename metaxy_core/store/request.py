@@ -38,6 +38,7 @@ class Request:
     engine: EngineName = "auto"
     units: DataFrame | None = None
     buckets: Buckets | None = None
+    full: bool = False
 
     @property
     def has_predicates(self) -> bool:

@@ -22,7 +22,7 @@ from metaxy_core.frames.dialect import Dialect, LazyFrame
 from metaxy_core.frames.engine import Engine
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
-from metaxy_core.store import failing
+from metaxy_core.store import failing, settling
 from metaxy_core.store.incoming import accept, are_read_back, check_values
 from metaxy_core.store.increment import LazyIncrement
 from metaxy_core.store.presenting import Presented, inputs, orphaned, todo, todo_of_samples
@@ -96,9 +96,19 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
     def tables() -> dict[FeatureKey, LazyFrame]:
         return parent_tables(store, plan, engine)
 
+    moved = settling.look(store, request, engine, lambda: own_table(store, request, engine), tables)
+
     def parents(*, slim: bool = False) -> dict[FeatureKey, LazyFrame]:
         whole = tables()
         compared = slim_parents(store, plan, whole) if slim else whole
+        if slim and moved.units is not None:
+            compared = {
+                edge.parent.key: settling.parent_within(
+                    store.graph.plan(edge.parent.key), edge, compared[edge.parent.key], moved.units
+                )
+                for edge in plan.edges
+                if edge.parent.key in compared
+            }
         return {
             key: stored(store.graph.plan(key), table, store.graph.versions[key].feature)
             for key, table in compared.items()
@@ -109,6 +119,8 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
 
     def own_units(asked: Comparison) -> LazyFrame:
         table = own() if request.has_predicates else slim_own(plan, own())
+        if moved.units is not None:
+            table = settling.within(plan, table, moved.units)
         return stored_units(plan, stored_with_marks(plan, table, version), asked)
 
     limits = Limits.of(store, request, engine)
@@ -119,10 +131,13 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
         asked = Comparison(request.stale_if, filters, request.skip_comparison)
         nothing = engine.bring(empty_table(store, plan))
         expected = expected_units(plan, rows, nothing, store.scheme, engine.dialect)
-        own = own_units(asked)
-        return limits.on(compare(plan, expected, own, asked, rows, engine.dialect))
+        found = compare(plan, expected, own_units(asked), asked, rows, engine.dialect)
+        if moved.units is not None:
+            found = settling.within(plan, found, moved.units)
+        return limits.on(found)
 
-    labels = engine.hold(labelled, key and ("labels", key, limits.key), limits.uses)
+    uses = [*limits.uses, *moved.uses]
+    labels = engine.hold(labelled, key and ("labels", key, limits.key, bool(moved.uses)), uses)
     return LazyIncrement(
         labels,
         lambda: engine.hold(
@@ -134,6 +149,7 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
         lambda parent: inputs(plan.edge_to(FeatureKey.of(parent)), parents(), labels),
         Presented(plan),
         engine,
+        lambda: moved.left(plan, labels),
     )
 
 

@@ -24,10 +24,12 @@ from metaxy_core.store import (
 )
 from metaxy_core.store.base import listed
 from metaxy_core.store.incoming import OnDuplicate, Rows
+from metaxy_core.store.increment import Increment, LazyIncrement
 from metaxy_core.store.reads import ReadStore
 from metaxy_core.store.request import Write
-from metaxy_core.system import failures, runs, snapshots
+from metaxy_core.system import failures, marks, runs, snapshots
 from metaxy_core.system.failures import DEFAULT_POLICY, RetryPolicy
+from metaxy_core.system.marks import Mark
 
 
 class WriteStore(ReadStore):
@@ -280,6 +282,25 @@ class WriteStore(ReadStore):
         self._writable()
         run = materialization_id or self.materialization_id
         runs.record(self.backend, self._plan(feature).key, units, seconds, money, run)
+
+    def settle(self, feature: Any, increment: Increment | LazyIncrement | Mark) -> bool:
+        """Remember what an increment has seen, so that the next one costs what changed since.
+
+        Of a large feature (with its parents 100,000 rows or more) the next `resolve_update` then
+        looks at rows written since, and at the units that had a status. The result is the same as
+        that of a full comparison: whenever that is not certain (rows were removed, came late, or
+        declarations are others) everything is compared. False where there is nothing to remember.
+
+        Args:
+            increment: what `resolve_update` gave, or its `mark`, which outlives an opening.
+
+        """
+        self._writable()
+        mark = increment if isinstance(increment, Mark) else increment.mark
+        if mark is None:
+            return False
+        marks.record(self.backend, self._plan(feature).key, mark)
+        return True
 
     def push(
         self, tag: str | None = None, *, move_tag: bool = False, dry_run: bool = False

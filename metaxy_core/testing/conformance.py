@@ -32,7 +32,7 @@ from metaxy_core.errors import (
 )
 from metaxy_core.graph import Graph
 from metaxy_core.spec import FeatureDep, FeatureSpec, FieldSpec, LineageRelationship
-from metaxy_core.store import Increment, MetadataStore
+from metaxy_core.store import Increment, MetadataStore, settling
 from metaxy_core.store.stores import InMemoryMetadataStore
 from metaxy_core.testing.adversarial import EDGE_INTEGERS, LONG_TEXT, adversarial_texts
 
@@ -159,6 +159,25 @@ class StoreConformance:
             assert said(store.resolve_update("b")) == _NOTHING | {"orphaned": ["y"]}
             store.undelete("a")
             assert said(store.resolve_update("b")) == _NOTHING
+
+    def test_a_comparison_from_where_the_last_one_ended_is_the_same(
+        self, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(settling, "FROM_ROWS", 1)
+        monkeypatch.setattr(settling, "LARGEST_PART", 1)
+        with make_store(CHAIN) as store:
+            _settle(store, "a", _roots("id", ["x", "y", "z"]))
+            _settle(store, "b")
+            assert store.settle("b", store.resolve_update("b"))
+            assert store.resolve_update("b").mark is None
+            store.write("a", _roots("id", ["x"], "2"))
+            _settle(store, "a", _roots("id", ["w"]))
+            store.delete("a", "id = 'y'")
+            expected = {"new": ["w"], "stale": ["x"], "orphaned": ["y"]}
+            found = store.resolve_update("b")
+            assert said(found) == expected == said(store.resolve_update("b", full=True))
+            assert store.settle("b", found)
+            assert said(store.resolve_update("b")) == expected
 
     def test_lazy_increments_are_the_same(self, make_store: MakeStore) -> None:
         with make_store(CHAIN) as store:

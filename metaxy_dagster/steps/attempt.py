@@ -120,9 +120,13 @@ class Attempt:
         orphans = handle(self.store, self.work, self.increment.orphaned, policy)
         seconds = self._pace.seconds
         self._pace.finish(self.rows, self._units)
-        if self._units:
+        mark = self.increment.mark
+        if self._units or mark is not None:
             with self.store.open("w") as opened:
-                opened.record_run(self.work.feature, self._units, seconds)
+                if self._units:
+                    opened.record_run(self.work.feature, self._units, seconds)
+                if mark is not None:
+                    opened.settle(self.work.feature, mark)
         return WriteReceipt(
             self.work.feature,
             self.work.graph,

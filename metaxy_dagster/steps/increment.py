@@ -20,6 +20,7 @@ from metaxy_core import (
     FeatureKey,
     FeaturePlan,
     Graph,
+    Mark,
     MetadataStore,
     StoreUnavailableError,
     WorkPlan,
@@ -88,6 +89,7 @@ class Increment:
             (`metaxy_provenance_by_field`) and `metaxy_stale_fields`, the fields that differ.
         orphaned: stored rows whose unit is not expected any more.
         labels: one row per unit with its `metaxy_status`; what the counts are made from.
+        mark: what is to be remembered of the comparison, see `MetadataStore.settle`.
         cost_per_unit: what processing one of them takes; nothing is known of it unless the store
             estimates, see `MetaxyStore.estimates`.
     """
@@ -101,6 +103,7 @@ class Increment:
     read_inputs: Callable[[Any], LazyFrame]
     progress: Progress = field(default_factory=Progress)
     cost_per_unit: Cost = field(default_factory=Cost)
+    mark: Mark | None = None
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
@@ -221,12 +224,12 @@ def resolve(store: MetaxyStore, work: Work, *, estimate: bool = False) -> Increm
             orphaned = orphaned.head(0)
             labels = labels.filter(nw.col(STATUS) != "orphaned")
         orphaned, labels = spool.keep(orphaned), spool.keep(labels)
-        cost = Cost()
+        mark, cost = found.mark, Cost()
         if estimate and store.estimates:
             cost = opened.cost_per_unit(work.feature)
         failed.pop_all()
     inputs = _Inputs(described, work, spool, nw.concat(kept))
-    return Increment(*kept, orphaned, labels, work.plan, spool, inputs, cost_per_unit=cost)
+    return Increment(*kept, orphaned, labels, work.plan, spool, inputs, Progress(), cost, mark)
 
 
 def asked(opened: MetadataStore, work: Work) -> dict[str, Any]:

@@ -13,7 +13,16 @@ import polars as pl
 import pytest
 
 import metaxy_core
-from metaxy_core import DefinitionError, FeatureDep, FeatureGraph, FeatureSpec, LineageRelationship
+from metaxy_core import (
+    DefinitionError,
+    FeatureDep,
+    FeatureGraph,
+    FeatureKey,
+    FeatureSpec,
+    LineageRelationship,
+)
+from metaxy_core.store import settling
+from metaxy_core.system import marks
 from metaxy_dagster import FeatureTranslator, Increment, MetaxyStore, feature_asset
 from metaxy_dagster.testing import assert_increment, materialize_features
 from tests.dagster.conftest import (
@@ -691,3 +700,24 @@ def test_a_feature_with_two_parents(store: MetaxyStore) -> None:
     other = MetaxyStore.memory(graph=graph)
     run([both, first, second], other)
     assert rows(other, "c") == [("2",)]
+
+
+class TestSettling:
+    def test_a_run_remembers_what_it_compared(
+        self, graph: FeatureGraph, store: MetaxyStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(settling, "FROM_ROWS", 1)
+        monkeypatch.setattr(settling, "LARGEST_PART", 1)
+        crop = crops(graph)
+        run([listing(graph, ABC), crop], store)
+        with store.open("r", graph=graph) as opened:
+            mark = marks.load(opened.backend, FeatureKey("ex/crop"))
+            assert mark is not None
+            assert sorted(ids for (ids,) in mark.pending) == ["a", "b", "c"]
+        result = run([listing(graph, ABC | {"a": "2"}), crop], store)
+        assert outcomes(result, "ex/crop")["stale"][1] == 1
+        with store.open("r", graph=graph) as opened:
+            mark = marks.load(opened.backend, FeatureKey("ex/crop"))
+            assert mark is not None
+            assert mark.pending == [["a"]]
+            assert opened.resolve_update("ex/crop").is_empty

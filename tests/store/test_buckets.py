@@ -24,6 +24,7 @@ from metaxy_core import (
     SQLiteMetadataStore,
 )
 from metaxy_core.errors import FilterError
+from metaxy_core.store import settling
 
 GRAPH = FeatureGraph(
     [
@@ -155,3 +156,20 @@ def test_buckets_that_are_not_there_are_refused() -> None:
         Buckets(0, ())
     with pytest.raises(DefinitionError, match="Of 2 buckets, numbered from 0, there is no 2"):
         Buckets(2, (2,))
+
+
+def test_what_one_bucket_was_compared_for_is_not_taken_for_the_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(settling, "FROM_ROWS", 1)
+    monkeypatch.setattr(settling, "LARGEST_PART", 1)
+    store = InMemoryMetadataStore(graph=GRAPH)
+    fill(store)
+    with store.open("w") as opened:
+        done = opened.resolve_update("crop", buckets=Buckets(3, (0,)), lazy=True)
+        assert done.mark is None
+        whole = opened.resolve_update("crop", lazy=True)
+        assert whole.mark is not None
+        opened.settle("crop", whole.mark)
+        parts = [opened.resolve_update("crop", buckets=Buckets(3, (n,))) for n in range(3)]
+        assert sum(part.counts["new"] for part in parts) == 20

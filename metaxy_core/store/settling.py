@@ -1,0 +1,211 @@
+"""Compare only what may have moved since a feature was last compared; the result is the same.
+
+A unit's status follows from the rows of its parents' samples and its own, whatever their age. So
+a unit can have another status than before only if one of these rows is newer, or one is gone. What
+was compared is remembered as a mark: per table the number of rows and the highest commit, and the
+units that had a status. The next comparison looks at those, and at the units of rows beyond the
+mark. Rows that came late with a lower number, or that were removed, change the number of rows up to
+the mark; other declarations change its key: then everything is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import narwhals as nw
+import polars as pl
+
+from metaxy_core.columns import COMMIT
+from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.engine import Engine
+from metaxy_core.graph import EdgePlan, FeaturePlan, Graph
+from metaxy_core.hashing import sha256
+from metaxy_core.keys import FeatureKey
+from metaxy_core.store.request import Request
+from metaxy_core.system import marks
+from metaxy_core.system.marks import Mark
+
+if TYPE_CHECKING:
+    from metaxy_core.backends.base import Reach
+    from metaxy_core.store.base import BaseStore
+
+FROM_ROWS: Final = 100_000
+"""Below so many rows of a feature and its parents a mark is not worth its while."""
+MOST_PENDING: Final = 10_000
+LARGEST_PART: Final = 0.2
+"""What is beyond the mark may be this part of all rows; else everything is compared."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The units that a comparison looks at, and the mark it will leave.
+
+    Attributes:
+        units: the unit columns, once each; None for all units.
+        mark: without pending units, which the comparison finds; None where none is left.
+        known: the mark before.
+    """
+
+    units: LazyFrame | None = None
+    mark: Mark | None = None
+    known: Mark | None = None
+
+    @property
+    def uses(self) -> list[LazyFrame]:
+        """The held frames that a comparison of these units refers to."""
+        return [] if self.units is None else [self.units]
+
+    def left(self, plan: FeaturePlan, labels: LazyFrame) -> Mark | None:
+        """The mark with the units that have a status; None where it says nothing new.
+
+        None too where there are so many that looking at them again is looking at everything.
+        """
+        if self.mark is None:
+            return None
+        found = labels.select(*plan.unit).head(MOST_PENDING + 1).collect("polars")
+        if len(found) > MOST_PENDING:
+            return None
+        mark = replace(self.mark, pending=[list(row) for row in found.rows()])
+        return None if mark == self.known else mark
+
+
+def look(
+    store: BaseStore,
+    request: Request,
+    engine: Engine,
+    own: Callable[[], LazyFrame],
+    tables: Callable[[], Mapping[FeatureKey, LazyFrame]],
+) -> Moved:
+    """What has moved since the feature's last mark.
+
+    Args:
+        own, tables: make the whole tables of the feature and its parents, in the engine.
+    """
+    plan = request.plan
+    if not _is_plain(store, request):
+        return Moved()
+    known = marks.load(store.backend, plan.key)
+    reached: dict[FeatureKey, Reach] = {}
+    for key in (plan.key, *(edge.parent.key for edge in plan.edges)):
+        before = (0, 0) if known is None else known.tables.get(key.to_table(), (0, 0))
+        reach = store.backend.reach(key.to_table(), before[1])
+        if reach is not None:
+            reached[key] = reach
+    total = sum(reach.rows for reach in reached.values())
+    if total < FROM_ROWS or not any(edge.parent.key in reached for edge in _finest(plan)):
+        return Moved()
+    at = {key.to_table(): (reach.rows, reach.last) for key, reach in reached.items()}
+    mark = Mark(_key(store, plan), at, ())
+    if known is None or known.key != mark.key or known.tables.keys() != at.keys():
+        return Moved(None, mark, known)
+    up_to = {key: known.tables[key.to_table()] for key in reached}
+    if any(reached[key].rows - reached[key].beyond != rows for key, (rows, _) in up_to.items()):
+        return Moved(None, mark, known)
+    if sum(reach.beyond for reach in reached.values()) > total * LARGEST_PART:
+        return Moved(None, mark, known)
+    commits = {key: last for key, (_, last) in up_to.items() if reached[key].beyond}
+    pending = _pending(plan, known, own(), engine)
+    moving = Moving(plan, store.graph, own(), tables(), commits)
+    return Moved(engine.hold(lambda: moving.units(pending)), mark, known)
+
+
+def within(plan: FeaturePlan, rows: LazyFrame, units: LazyFrame) -> LazyFrame:
+    """The rows of a feature's own table that are of these units."""
+    return rows.join(units, on=list(plan.unit), how="semi")
+
+
+def parent_within(
+    parent: FeaturePlan, edge: EdgePlan, rows: LazyFrame, units: LazyFrame
+) -> LazyFrame:
+    """The rows of a parent's samples that belong to these units, or belonged to one."""
+    own = [edge.own(column) for column in edge.on]
+    wanted = units.select(nw.col(c).alias(o) for c, o in zip(edge.on, own, strict=True))
+    if set(own) == set(parent.unit):
+        return rows.join(wanted.unique(own, keep="any"), on=own, how="semi")
+    samples = rows.join(wanted, on=own, how="semi").select(*parent.unit)
+    unit = list(parent.unit)
+    return rows.join(samples.unique(unit, keep="any"), on=unit, how="semi")
+
+
+def _is_plain(store: BaseStore, request: Request) -> bool:
+    """Whether all there is to do is asked for, of tables that are all in this store."""
+    limited = request.skip_comparison or (request.units, request.buckets) != (None, None)
+    return not (request.full or limited or request.has_predicates or store.fallback_stores)
+
+
+def _finest(plan: FeaturePlan) -> list[EdgePlan]:
+    """The edges whose parents tell a unit whole; other edges only judge it."""
+    return [edge for edge in plan.edges if set(edge.on) == set(plan.unit)]
+
+
+def _key(store: BaseStore, plan: FeaturePlan) -> str:
+    """What decides, besides rows, which status a unit has."""
+    versions = store.graph.versions
+    keys = [plan.key, *(edge.parent.key for edge in plan.edges)]
+    parts = [str(store.scheme), *(f"{versions[k].definition} {versions[k].feature}" for k in keys)]
+    return sha256("\n".join(parts))
+
+
+def _pending(plan: FeaturePlan, mark: Mark, own: LazyFrame, engine: Engine) -> LazyFrame | None:
+    if not mark.pending:
+        return None
+    schema = own.select(*plan.unit).collect_schema()
+    rows = pl.DataFrame(
+        [list(row) for row in mark.pending], schema=schema.to_polars(), orient="row"
+    )
+    return engine.bring(nw.from_native(rows.lazy()))
+
+
+@dataclass(frozen=True)
+class Moving:
+    """The tables of a comparison, and the commits up to which they were compared before.
+
+    Attributes:
+        commits: of the features with rows beyond these.
+    """
+
+    plan: FeaturePlan
+    graph: Graph
+    own: LazyFrame
+    tables: Mapping[FeatureKey, LazyFrame]
+    commits: Mapping[FeatureKey, int]
+
+    def units(self, pending: LazyFrame | None) -> LazyFrame:
+        """The units of rows beyond the commits, and those that were pending."""
+        unit = list(self.plan.unit)
+        found = [] if pending is None else [pending]
+        if self.plan.key in self.commits:
+            found.append(_beyond(self.own, self.commits[self.plan.key]).select(*unit))
+        for edge in self.plan.edges:
+            if edge.parent.key not in self.commits:
+                continue
+            seen = self._seen(edge)
+            if edge in _finest(self.plan):
+                found.append(seen.select(*unit))
+            else:
+                found += [rows.join(seen, on=list(edge.on), how="semi") for rows in self._all()]
+        together = nw.concat(found) if found else self.own.select(*unit).head(0)
+        return together.unique(unit, keep="any")
+
+    def _seen(self, edge: EdgePlan) -> LazyFrame:
+        """What the parent's samples with a row beyond its commit are joined on, now or before."""
+        rows, unit = self.tables[edge.parent.key], list(self.graph.plan(edge.parent.key).unit)
+        samples = _beyond(rows, self.commits[edge.parent.key]).select(*unit)
+        history = rows.join(samples.unique(unit, keep="any"), on=unit, how="semi")
+        named = history.select(nw.col(edge.own(column)).alias(column) for column in edge.on)
+        return named.unique(list(edge.on), keep="any")
+
+    def _all(self) -> list[LazyFrame]:
+        """All units that are stored, or that a parent tells or told."""
+        found = [self.own.select(*self.plan.unit)]
+        for edge in _finest(self.plan):
+            rows = self.tables.get(edge.parent.key)
+            if rows is not None:
+                found.append(rows.select(nw.col(edge.own(c)).alias(c) for c in self.plan.unit))
+        return found
+
+
+def _beyond(rows: LazyFrame, commit: int) -> LazyFrame:
+    return rows.filter(nw.col(COMMIT) > commit)
