@@ -13,6 +13,9 @@ from metaxy_dagster.partitions import Part, PartitionBy
 from metaxy_dagster.reports.metadata import FEATURE, PART, PARTITION_BY
 from metaxy_dagster.translator import Translation
 
+UNION = "metaxy/union"
+"""Marks an asset that computes nothing, see `union_asset`: its parts have what is to be done."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -73,7 +76,7 @@ def _target(
     graph: Graph, key: dg.AssetKey, metadata: Any, parents: Sequence[dg.AssetKey]
 ) -> Target | None:
     named = _plain(metadata.get(FEATURE))
-    if named is None or named not in graph:
+    if named is None or named not in graph or _plain(metadata.get(UNION)):
         return None
     part, by = _plain(metadata.get(PART)) or {}, _plain(metadata.get(PARTITION_BY))
     return Target(graph[named].key, key, tuple(parents), part, by=by)

@@ -18,6 +18,7 @@ from metaxy_dagster import (
     hash_buckets,
     increment_sensor,
     on_increment,
+    union_asset,
 )
 from tests.dagster.conftest import resources
 
@@ -234,3 +235,21 @@ def test_dynamic_partitions_are_those_of_the_instance() -> None:
     history.instance.add_dynamic_partitions("sites", ["south"])
     assert history.condition() == {"south"}
     assert [key for key, _ in history.sensor()] == ["south"]
+
+
+def test_of_a_feature_in_parts_the_parts_are_requested_and_not_their_union() -> None:
+    history = History()
+    history.list(a=("north", 1), b=("south", 1))
+    parts = [
+        feature_asset("crop", graph=history.graph, part={"site": site}, name=f"crop_{site}")(
+            lambda increment: increment.todo()
+        )
+        for site in ("north", "south", "west")
+    ]
+    union = union_asset("crop", parts, graph=history.graph)
+    made = increment_sensor([*parts, union], store=history.store, graph=history.graph)
+    with dg.build_sensor_context(history.instance) as context:
+        result = made(context)
+    assert isinstance(result, dg.SensorResult)
+    asked = [one.asset_selection for one in result.run_requests or []]
+    assert asked == [[dg.AssetKey("crop_north")], [dg.AssetKey("crop_south")]]
