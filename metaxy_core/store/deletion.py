@@ -24,6 +24,7 @@ from metaxy_core.store import fallback
 from metaxy_core.store.incoming import Rows
 from metaxy_core.store.reading import complete, own_rows, stored_with_marks
 from metaxy_core.store.writing import new_write_id
+from metaxy_core.system import marks
 
 if TYPE_CHECKING:
     from metaxy_core.store.base import BaseStore
@@ -63,7 +64,7 @@ def hard_delete(
     _own_table(store, plan)
     ids = list(plan.spec.id_columns)
 
-    def remove(_: Sequence[int]) -> int:
+    def remove(numbers: Sequence[int]) -> int:
         table = _own_table(store, plan)
         known = _hard(store, plan, table)
         chosen = _chosen(store, plan, known, filters, samples)
@@ -76,6 +77,7 @@ def hard_delete(
         whole = units.join(left.lazy(), on=list(plan.unit), how="anti").collect("polars")
         store.backend.delete(plan.key.to_table(), gone.lazy())
         store.backend.delete(plan.key.to_table(), whole.lazy())
+        marks.note_removal(store.backend, numbers[0])
         return len(gone)
 
     return store.backend.commit(remove)

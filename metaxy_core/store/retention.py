@@ -7,6 +7,7 @@ version and `undelete` say the same as before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import narwhals as nw
@@ -16,6 +17,7 @@ from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.store import fallback
 from metaxy_core.store.reading import complete
+from metaxy_core.system import marks
 
 if TYPE_CHECKING:
     from metaxy_core.store.base import BaseStore
@@ -41,7 +43,13 @@ def compact(store: BaseStore, plan: FeaturePlan, keep: int, *, dry_run: bool) ->
         removed = int(counted.collect("polars")["n"][0])
         store.backend.release(here)
         return removed
-    return store.backend.commit(lambda _: store.backend.delete(plan.key.to_table(), gone.lazy()))
+
+    def remove(numbers: Sequence[int]) -> int:
+        removed = store.backend.delete(plan.key.to_table(), gone.lazy())
+        marks.note_removal(store.backend, numbers[0])
+        return removed
+
+    return store.backend.commit(remove)
 
 
 def superseded(commits: DataFrame, unit: list[str], keep: int) -> DataFrame:

@@ -86,7 +86,7 @@ def look(
     plan = request.plan
     if not _is_plain(store, request):
         return Moved()
-    known = marks.load(store.backend, plan.key)
+    known, removed = marks.load(store.backend, plan.key)
     reached: dict[FeatureKey, Reach] = {}
     for key in (plan.key, *(edge.parent.key for edge in plan.edges)):
         before = (0, 0) if known is None else known.tables.get(key.to_table(), (0, 0))
@@ -97,8 +97,10 @@ def look(
     if total < FROM_ROWS or not any(edge.parent.key in reached for edge in _finest(plan)):
         return Moved()
     at = {key.to_table(): (reach.rows, reach.last) for key, reach in reached.items()}
-    mark = Mark(_key(store, plan), at, ())
-    if known is None or known.key != mark.key or known.tables.keys() != at.keys():
+    mark = Mark(_key(store, plan), at, removed)
+    if known is None or (known.key, known.removed) != (mark.key, removed):
+        return Moved(None, mark, known)
+    if known.tables.keys() != at.keys():
         return Moved(None, mark, known)
     up_to = {key: known.tables[key.to_table()] for key in reached}
     if any(reached[key].rows - reached[key].beyond != rows for key, (rows, _) in up_to.items()):

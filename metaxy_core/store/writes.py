@@ -210,6 +210,7 @@ class WriteStore(ReadStore):
             self._check_project(self._plan(key))
         self.backend.drop(key.to_table())
         self.backend.drop(failures.table_of(key))
+        self.backend.commit(lambda numbers: marks.note_removal(self.backend, numbers[0]))
 
     def record_failures(
         self,

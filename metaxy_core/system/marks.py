@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import narwhals as nw
@@ -22,6 +22,8 @@ from metaxy_core.system.tables import PREFIX
 MARKS: Final = f"{PREFIX}marks"
 _MOST = 16
 """Rows of one feature; some systems are slow to remove rows."""
+_REMOVED: Final = ""
+"""In place of a feature, in rows that say that rows were removed."""
 
 
 @dataclass(frozen=True)
@@ -31,25 +33,30 @@ class Mark:
     Attributes:
         key: what it depends on besides rows: declarations and code.
         tables: per table its rows, and the highest commit among them.
+        removed: the last commit that removed rows of any table; 0 where none did.
         pending: the ids of the units that had a status.
     """
 
     key: str
     tables: Mapping[str, tuple[int, int]]
-    pending: Sequence[Sequence[Any]]
+    removed: int = 0
+    pending: Sequence[Sequence[Any]] = ()
 
 
-def load(backend: Backend, feature: FeatureKey) -> Mark | None:
-    """The last mark of a feature; None where there is none."""
+def load(backend: Backend, feature: FeatureKey) -> tuple[Mark | None, int]:
+    """The last mark of a feature, if there is one, and the last commit that removed rows."""
     table = backend.scan(MARKS)
     if table is None:
-        return None
-    found = table.filter(nw.col("feature") == str(feature)).collect("polars")
-    if not len(found):
-        return None
-    row = found.to_native().sort(COMMIT).row(-1, named=True)
-    tables = {name: (rows, last) for name, (rows, last) in json.loads(row["tables"]).items()}
-    return Mark(row["key"], tables, json.loads(row["pending"]))
+        return None, 0
+    found = table.filter(nw.col("feature").is_in([str(feature), _REMOVED])).collect("polars")
+    rows = found.to_native().sort(COMMIT).rows(named=True)
+    removed = max((row[COMMIT] for row in rows if row["feature"] == _REMOVED), default=0)
+    own = [row for row in rows if row["feature"] != _REMOVED]
+    if not own:
+        return None, removed
+    told = json.loads(own[-1]["mark"])
+    tables = {name: (count, last) for name, (count, last) in told["tables"].items()}
+    return Mark(told["key"], tables, told["removed"], told["pending"]), removed
 
 
 def record(backend: Backend, feature: FeatureKey, mark: Mark) -> None:
@@ -57,12 +64,7 @@ def record(backend: Backend, feature: FeatureKey, mark: Mark) -> None:
     table = backend.scan(MARKS)
     own = None if table is None else table.filter(nw.col("feature") == str(feature))
     is_crowded = own is not None and len(own.select("feature").collect("polars")) >= _MOST
-    row = {
-        "feature": str(feature),
-        "key": mark.key,
-        "tables": json.dumps(dict(mark.tables)),
-        "pending": json.dumps(list(mark.pending)),
-    }
+    row = {"feature": str(feature), "mark": json.dumps(asdict(mark))}
 
     def append(numbers: Sequence[int]) -> None:
         if is_crowded:
@@ -71,3 +73,13 @@ def record(backend: Backend, feature: FeatureKey, mark: Mark) -> None:
         backend.append(MARKS, nw.from_native(stamped))
 
     backend.commit(append)
+
+
+def note_removal(backend: Backend, commit: int) -> None:
+    """Note that rows are gone. Called inside the commit that removes them.
+
+    Marks made before it do not fit any more: the number of rows alone would not tell, if as many
+    came late as were removed.
+    """
+    row = {"feature": _REMOVED, "mark": "", COMMIT: commit}
+    backend.append(MARKS, nw.from_native(pl.LazyFrame([row])))

@@ -711,13 +711,13 @@ class TestSettling:
         crop = crops(graph)
         run([listing(graph, ABC), crop], store)
         with store.open("r", graph=graph) as opened:
-            mark = marks.load(opened.backend, FeatureKey("ex/crop"))
+            mark, _ = marks.load(opened.backend, FeatureKey("ex/crop"))
             assert mark is not None
             assert sorted(ids for (ids,) in mark.pending) == ["a", "b", "c"]
         result = run([listing(graph, ABC | {"a": "2"}), crop], store)
         assert outcomes(result, "ex/crop")["stale"][1] == 1
         with store.open("r", graph=graph) as opened:
-            mark = marks.load(opened.backend, FeatureKey("ex/crop"))
+            mark, _ = marks.load(opened.backend, FeatureKey("ex/crop"))
             assert mark is not None
             assert mark.pending == [["a"]]
             assert opened.resolve_update("ex/crop").is_empty

@@ -89,6 +89,16 @@ def test_a_commit_that_came_late_is_found(looked):
         assert resolved(store, looked) == (NOTHING | {"new": ["late"]}, False)
 
 
+def test_as_many_that_came_late_as_were_deleted_for_good_are_found(looked):
+    with InMemoryMetadataStore(graph=CHAIN) as store:
+        settled(store)
+        row = store.backend.scan("a").filter(nw.col("id") == "x").with_columns(id=nw.lit("late"))
+        store.backend.commit(lambda _: store.backend.append("a", row))
+        store.delete("a", "id = 'y'", soft=False)
+        expected = NOTHING | {"new": ["late"], "orphaned": ["y"]}
+        assert resolved(store, looked) == (expected, False)
+
+
 def test_rows_that_were_removed_are_noticed(make_store, looked):
     with make_store(CHAIN) as store:
         settled(store)
