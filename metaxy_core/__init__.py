@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     )
     from metaxy_core.system.failures import RetryPolicy
     from metaxy_core.system.marks import Mark
+    from metaxy_core.versioning import SLOT, Buckets
     from metaxy_core.work import Cost, Estimate, PlannedFeature, WorkPlan, said_duration
 
 __all__ = [
@@ -76,8 +77,10 @@ __all__ = [
     "FEATURE_VERSION",
     "MATERIALIZATION_ID",
     "PROVENANCE_BY_FIELD",
+    "SLOT",
     "STALE_FIELDS",
     "STATUS",
+    "Buckets",
     "BufferedMetadataWriter",
     "Change",
     "ClickHouseMetadataStore",
@@ -150,6 +153,8 @@ __all__ = [
 ]
 
 _AT_FIRST_USE = {
+    "Buckets": "metaxy_core.versioning",
+    "SLOT": "metaxy_core.versioning",
     "BufferedMetadataWriter": "metaxy_core.store.buffered",
     "Change": "metaxy_core.diff",
     "ClickHouseMetadataStore": "metaxy_core.store.stores",

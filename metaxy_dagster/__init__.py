@@ -8,8 +8,11 @@ from metaxy_dagster.assets.parts import union_asset
 from metaxy_dagster.assets.specs import feature_specs
 from metaxy_dagster.automation.conditions import IncrementPending
 from metaxy_dagster.automation.declarative import metaxy_automation_sensor, on_increment
+from metaxy_dagster.automation.dynamic import dynamic_partitions_from
+from metaxy_dagster.automation.resync import resync_sensor
 from metaxy_dagster.automation.schedules import build_increment_schedule
 from metaxy_dagster.automation.sensors import increment_sensor
+from metaxy_dagster.buckets import HashBuckets, hash_buckets
 from metaxy_dagster.checks.definition import feature_checks
 from metaxy_dagster.checks.guard import graph_guard
 from metaxy_dagster.component.component import FeatureGraphComponent
@@ -27,6 +30,7 @@ __all__ = [
     "FeatureGraphComponent",
     "FeatureTranslator",
     "FeatureTranslatorData",
+    "HashBuckets",
     "Increment",
     "IncrementPending",
     "Increments",
@@ -38,10 +42,12 @@ __all__ = [
     "build_feature_definitions",
     "build_increment_schedule",
     "computes",
+    "dynamic_partitions_from",
     "feature_asset",
     "feature_checks",
     "feature_specs",
     "graph_guard",
+    "hash_buckets",
     "increment_sensor",
     "metaxy_automation_sensor",
     "multi_feature_asset",
@@ -49,5 +55,6 @@ __all__ = [
     "on_increment",
     "plan_config",
     "planned_assets",
+    "resync_sensor",
     "union_asset",
 ]

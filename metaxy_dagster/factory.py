@@ -20,7 +20,7 @@ from metaxy_dagster.automation.sensors import increment_sensor
 from metaxy_dagster.checks.definition import feature_checks
 from metaxy_dagster.io_manager import MetaxyIOManager
 from metaxy_dagster.jobs import cleanup_job, compact_job, record_snapshot_job, verify_job
-from metaxy_dagster.partitions import PartitionBy
+from metaxy_dagster.partitions import PartitionBy, partition_arguments
 from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, MetaxyStore, frozen
 from metaxy_dagster.sources import graph_of
 from metaxy_dagster.steps.orphans import OrphanPolicy
@@ -65,7 +65,10 @@ def build_feature_definitions(
     automation: str | AutomationOf | None = None,
     automation_condition: dg.AutomationCondition[Any] | None = None,
     translator: FeatureTranslator | None = None,
-    partitions: Mapping[Any, tuple[dg.PartitionsDefinition[Any], PartitionBy]] | None = None,
+    partitions: Mapping[
+        Any, dg.PartitionsDefinition[Any] | tuple[dg.PartitionsDefinition[Any], PartitionBy]
+    ]
+    | None = None,
     group: str | None = None,
     pool: str | None = None,
     orphans: OrphanPolicy = "report",
@@ -89,7 +92,8 @@ def build_feature_definitions(
             schedules of what was built. All are off until somebody switches them on.
         automation_condition: of every asset with a plain function; wins over `on_increment`.
         translator: decides keys, groups, kinds and so on.
-        partitions: of a feature's asset: the partitions, and the column that holds their keys.
+        partitions: of a feature's asset: the partitions, and the column that holds their keys (hash
+            buckets: the partitions alone).
         group: of features whose translator gives none.
         pool: of every asset with a plain function.
         orphans: as `feature_asset`, for every plain function.
@@ -135,7 +139,7 @@ def build_feature_definitions(
             continue
         own: dict[str, Any] = {}
         if feature in by_partition:
-            own["partitions_def"], own["partition_by"] = by_partition[feature]
+            own |= partition_arguments(by_partition[feature])
         own |= arguments_of(how, feature)
         make = feature_asset(named, graph=features, translation=assets, **{**given, **own})
         computed[feature] = make(how)

@@ -15,7 +15,13 @@ from pydantic import Field, PrivateAttr
 
 from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph
 from metaxy_dagster.frames import LazyFrame, in_polars, is_frame
-from metaxy_dagster.partitions import part_filters, part_of_input, parts_of_output, types_of
+from metaxy_dagster.partitions import (
+    part_buckets,
+    part_filters,
+    part_of_input,
+    parts_of_output,
+    types_of,
+)
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.reports.event import report
 from metaxy_dagster.reports.metadata import FEATURE, PART, PARTITION_BY
@@ -133,7 +139,9 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
         part = _json(declared.get(PART)) | part_of_input(context, declared.get(PARTITION_BY))
         with self.store.open("r", graph=self._graph()) as opened:
             filters = part_filters(part, types_of(opened, opened.graph.plan(feature)))
-            rows = opened.read(feature, filters=filters, **_VERSIONS[versions])
+            rows = opened.read(
+                feature, filters=filters, buckets=part_buckets(part), **_VERSIONS[versions]
+            )
             return spool.keep(rows if columns is None else rows.select(*columns))
 
     def _written(self, context: dg.OutputContext, obj: Any) -> WriteReceipt:

@@ -13,10 +13,12 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import narwhals as nw
 
-from metaxy_core import DefinitionError, FeaturePlan, MetadataStore
+from metaxy_core import Buckets, DefinitionError, FeaturePlan, MetadataStore
+from metaxy_dagster.buckets import BUCKET, HashBuckets
 
 PartitionBy = str | Mapping[str, str]
-"""The column whose values are the partition keys; per dimension, of multi-partitions."""
+"""The column whose values are the partition keys; per dimension, of multi-partitions. `BUCKET`
+where they are hash buckets."""
 
 Value = str | int | bool
 
@@ -28,10 +30,12 @@ class Keys:
     Attributes:
         windows: for time partitions, beginning (included) and end (excluded) of each run of
             consecutive keys.
+        buckets: of hash buckets, those that the keys are.
     """
 
     keys: tuple[str, ...]
     windows: tuple[tuple[datetime, datetime], ...] = ()
+    buckets: Buckets | None = None
 
     def __str__(self) -> str:
         return self.keys[0] if len(self.keys) == 1 else f"{self.keys[0]} … {self.keys[-1]}"
@@ -42,6 +46,8 @@ class Keys:
         Raises:
             DefinitionError: a key is no value of the column's type, or no whole days of a date.
         """
+        if self.buckets is not None:
+            return self.buckets.predicate()
         if self.windows and isinstance(dtype, nw.Date):
             self._check_days(column, dtype)
         if self.windows and isinstance(dtype, nw.Date | nw.Datetime):
@@ -88,9 +94,12 @@ def check_partition_by(
 ) -> PartitionBy | None:
     """Refuse partitions that no column of the feature is compared with.
 
+    Hash buckets need no column; the result says so where they are.
+
     Raises:
         DefinitionError: one of both is missing, or a dimension has no column.
     """
+    by = _with_buckets(feature, by, partitions)
     if (by is None) != (partitions is None):
         raise DefinitionError(
             f"Feature '{feature}': partitions_def= and partition_by= (the column that holds the "
@@ -108,6 +117,35 @@ def check_partition_by(
             f"Feature '{feature}': partition_by= is one column; given: {dict(by)!r}"
         )
     return by
+
+
+def _with_buckets(feature: object, by: PartitionBy | None, partitions: Any) -> PartitionBy | None:
+    """What partitions are by, with `BUCKET` where they are hash buckets."""
+    if isinstance(partitions, HashBuckets):
+        if by not in (None, BUCKET):
+            raise DefinitionError(
+                f"Feature '{feature}': hash buckets are made from the ids of its samples, not from "
+                f"a column; given: partition_by={by!r}"
+            )
+        return BUCKET
+    if not isinstance(partitions, dg.MultiPartitionsDefinition):
+        return by
+    hashed = [
+        d.name for d in partitions.partitions_defs if isinstance(d.partitions_def, HashBuckets)
+    ]
+    if not hashed or not isinstance(by or {}, Mapping):
+        return by
+    if len(hashed) > 1:
+        raise DefinitionError(
+            f"Feature '{feature}': one dimension may be hash buckets; {', '.join(hashed)} are."
+        )
+    return {**dict(by or {}), hashed[0]: BUCKET}  # type: ignore[arg-type]  # a mapping here
+
+
+def partition_arguments(given: Any) -> dict[str, Any]:
+    """The arguments of `feature_asset` for a partitions definition, or a pair of it and columns."""
+    definition, by = given if isinstance(given, tuple) else (given, None)
+    return {"partitions_def": definition, "partition_by": by}
 
 
 def part_of_run(context: dg.AssetExecutionContext, by: PartitionBy | None) -> dict[str, Keys]:
@@ -139,13 +177,23 @@ def parts_of_output(context: dg.OutputContext, declared: Any) -> dict[str, Part]
 
 
 def part_filters(part: Part, types: Mapping[str, nw.dtypes.DType]) -> Sequence[nw.Expr]:
-    """The predicates that choose a part's rows; `types` are those of the columns."""
+    """The predicates that choose a part's rows; `types` are those of the columns.
+
+    Buckets are none of them: see `part_buckets`.
+    """
     return [
         value.predicate(column, types.get(column, nw.String()))
         if isinstance(value, Keys)
         else nw.col(column) == value
         for column, value in part.items()
+        if column != BUCKET
     ]
+
+
+def part_buckets(part: Part) -> Buckets | None:
+    """The buckets that a part is in, as stores take them; None for all."""
+    found = part.get(BUCKET)
+    return found.buckets if isinstance(found, Keys) else None
 
 
 def types_of(opened: MetadataStore, plan: FeaturePlan) -> dict[str, nw.dtypes.DType]:
@@ -173,6 +221,8 @@ def _part(definition: Any, keys: Sequence[Any], by: PartitionBy) -> dict[str, Ke
 
 
 def _keys(definition: Any, keys: Sequence[str]) -> Keys:
+    if isinstance(definition, HashBuckets):
+        return Keys(tuple(keys), buckets=definition.chosen(keys))
     if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
         return Keys(tuple(keys))
     windows: list[tuple[datetime, datetime]] = []

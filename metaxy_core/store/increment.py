@@ -11,10 +11,12 @@ import narwhals as nw
 
 from metaxy_core.aliases import IncrementSpellings
 from metaxy_core.columns import STATUS
+from metaxy_core.errors import FilterError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import Engine
 from metaxy_core.store.presenting import Presented
 from metaxy_core.system.marks import Mark
+from metaxy_core.versioning import SLOT, with_slots
 
 
 class LazyIncrement(IncrementSpellings):
@@ -100,6 +102,44 @@ class LazyIncrement(IncrementSpellings):
     def todo(self) -> LazyFrame:
         """New and stale units in one frame."""
         return self._todo.drop(STATUS)
+
+    def count_by(self, *columns: str) -> DataFrame:
+        """Count new and stale units by the values of columns, in one query.
+
+        Columns out, over Polars: `columns`, `metaxy_status` and `n`. A unit that has several
+        values, such as a group whose members differ, counts for each of them; times are those of
+        their minute.
+
+        Args:
+            columns: of the parents' rows or the ids; or `SLOT`, which says in which bucket a unit
+                is, see `Buckets.number_of`.
+
+        Raises:
+            FilterError: no parent has such a column.
+        """
+        plan = self._presented.plan
+        unit, rows = list(plan.unit), self._make_todo()
+        lacking = {*columns} - {SLOT, *rows.collect_schema().names()}
+        for edge in plan.edges:
+            members = self._inputs(edge.parent.key) if lacking else rows
+            found = [name for name in members.collect_schema().names() if name in lacking]
+            if found:
+                members = members.select(*edge.on, *found).unique([*edge.on, *found], keep="any")
+                rows = rows.join(members, on=list(edge.on), how="left")
+                lacking -= {*found}
+        if lacking:
+            raise FilterError(
+                f"Feature '{plan.key}': no parent has the column {', '.join(sorted(lacking))}, by "
+                "which its units are to be counted."
+            )
+        if SLOT in columns:
+            rows = with_slots(rows, unit, self._engine.dialect)
+        schema = rows.collect_schema()
+        minutes = [nw.col(c).dt.truncate("1m") for c in columns if schema[c] == nw.Datetime]
+        kept = list(dict.fromkeys((*unit, STATUS, *columns)))
+        rows = rows.with_columns(*minutes) if minutes else rows
+        rows = rows.select(*kept).unique(kept, keep="any")
+        return rows.group_by(*columns, STATUS).agg(nw.len().alias("n")).collect("polars")
 
     def inputs(self, parent: Any) -> LazyFrame:
         """The rows of a parent that belong to the units to do, renamed, filtered and selected.

@@ -30,6 +30,7 @@ from metaxy_core.store.request import Request, units_of
 from metaxy_core.store.tables import IN_MEMORY, native_engine
 from metaxy_core.system import snapshots
 from metaxy_core.system.snapshots import RecordedSnapshot
+from metaxy_core.versioning import SLOT, Buckets, with_slots
 from metaxy_core.work import Cost, WorkPlan
 from metaxy_core.work.explanation import Explanation
 
@@ -50,6 +51,7 @@ class ReadStore(BaseStore):
         staleness_predicates: Sequence[Predicate] = ...,
         skip_comparison: bool = ...,
         units: Rows | None = ...,
+        buckets: Buckets | None = ...,
         versioning_engine: EngineName | None = ...,
         full: bool = ...,
         lazy: Literal[True],
@@ -65,6 +67,7 @@ class ReadStore(BaseStore):
         staleness_predicates: Sequence[Predicate] = ...,
         skip_comparison: bool = ...,
         units: Rows | None = ...,
+        buckets: Buckets | None = ...,
         versioning_engine: EngineName | None = ...,
         full: bool = ...,
         lazy: Literal[False] = ...,
@@ -80,6 +83,7 @@ class ReadStore(BaseStore):
         staleness_predicates: Sequence[Predicate] = (),
         skip_comparison: bool = False,
         units: Rows | None = None,
+        buckets: Buckets | None = None,
         versioning_engine: EngineName | None = None,
         full: bool = False,
         lazy: bool = False,
@@ -97,6 +101,8 @@ class ReadStore(BaseStore):
             staleness_predicates: a unit with a stored row for which one holds is stale.
             skip_comparison: everything expected is new, also what failed before.
             units: only these have a status; a frame with their id columns, such as a plan's.
+            buckets: only units in these have a status; what all buckets have to do together is
+                what there is to do.
             versioning_engine: overrides the store's.
             full: compare everything, also what is known to be settled; see `settle`. The result
                 is the same.
@@ -121,6 +127,7 @@ class ReadStore(BaseStore):
             skip_comparison,
             check_engine(versioning_engine or self.versioning_engine),
             units_of(self._plan(feature), units),
+            buckets,
             full,
         )
         increment = resolving.resolve(self, request)
@@ -223,6 +230,7 @@ class ReadStore(BaseStore):
         *,
         columns: Sequence[str] | None = None,
         filters: Predicate | Sequence[Predicate] = (),
+        buckets: Buckets | None = None,
         feature_version: str | None = None,
         with_feature_history: bool = False,
         with_sample_history: bool = False,
@@ -236,8 +244,9 @@ class ReadStore(BaseStore):
         versions, times, `metaxy_materialization_id`.
 
         Args:
-            columns: these columns only.
+            columns: these columns only; `SLOT` may be one, which says in which bucket a row is.
             filters: predicates on the rows, after the stored rows were chosen.
+            buckets: the rows of units in these buckets only.
             feature_version: rows of this version only (a hash, or `"current"`).
             with_feature_history: the last rows of every feature version.
             with_sample_history: every live row since the last delete, not only the last.
@@ -260,7 +269,13 @@ class ReadStore(BaseStore):
             sample_history=with_sample_history,
             deleted=include_soft_deleted,
         )
-        found = where.backend.dialect.presentable(apply(rows, listed(filters)))
+        dialect = where.backend.dialect
+        rows = apply(rows, listed(filters))
+        if buckets is not None:
+            rows = buckets.within(rows, plan.unit, dialect)
+        if columns is not None and SLOT in columns:
+            rows = with_slots(rows, plan.unit, dialect)
+        found = dialect.presentable(rows)
         return reading.shown(plan, found, columns)
 
     def failures(self, feature: Any, filters: Predicate | Sequence[Predicate] = ()) -> DataFrame:
@@ -295,12 +310,20 @@ class ReadStore(BaseStore):
         return take(self, self._plan(feature), allow_fallback=allow_fallback)
 
     def fingerprint(
-        self, feature: Any, filters: Predicate | Sequence[Predicate] = ()
+        self,
+        feature: Any,
+        filters: Predicate | Sequence[Predicate] = (),
+        *,
+        buckets: Buckets | None = None,
     ) -> Fingerprint:
         """Digest the content of a feature's stored rows in the database.
 
         The digest changes if and only if the set of (id, data version) does; a feature without a
         table is empty.
+
+        Args:
+            filters: of the rows that pass these,
+            buckets: and of units in these buckets.
         """
         self._readable()
         plan = self._plan(feature)
@@ -309,7 +332,10 @@ class ReadStore(BaseStore):
             return Fingerprint(0, self.scheme.digest(""), {})
         version = self.graph.versions[plan.key].feature
         rows = reading.stored(plan, reading.complete(plan, found[1]), version)
-        return fingerprint(self, plan, apply(rows, listed(filters)))
+        rows = apply(rows, listed(filters))
+        if buckets is not None:
+            rows = buckets.within(rows, plan.unit, self.backend.dialect)
+        return fingerprint(self, plan, rows)
 
     def snapshots(self) -> list[RecordedSnapshot]:
         """The recorded graphs of the project, oldest first."""

@@ -18,6 +18,7 @@ from metaxy_core.frames.filters import Predicate, fits
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store.incoming import OnDuplicate, Rows
+from metaxy_core.versioning.buckets import Buckets
 from metaxy_core.versioning.inside import Filters
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Request:
     skip_comparison: bool = False
     engine: EngineName = "auto"
     units: DataFrame | None = None
+    buckets: Buckets | None = None
     full: bool = False
 
     @property

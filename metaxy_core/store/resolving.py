@@ -18,7 +18,7 @@ from metaxy_core.errors import (
     UnknownParentError,
     VersioningEngineMismatchError,
 )
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import Dialect, LazyFrame
 from metaxy_core.frames.engine import Engine
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
@@ -46,6 +46,7 @@ from metaxy_core.store.tables import (
     with_stored_ids,
 )
 from metaxy_core.versioning import (
+    Buckets,
     Comparison,
     compare,
     expected_units,
@@ -158,13 +159,15 @@ class Limits:
 
     Attributes:
         failed: units that failed and are not to be tried now.
-        units: the only units that have a status.
+        units: the only units that have a status,
+        buckets: or those that are in one of these.
     """
 
     plan: FeaturePlan
     failed: LazyFrame | None
     units: LazyFrame | None
-    in_memory: bool
+    dialect: Dialect
+    buckets: Buckets | None = None
 
     @classmethod
     def of(cls, store: BaseStore, request: Request, engine: Engine) -> Limits:
@@ -176,13 +179,16 @@ class Limits:
             plan,
             None if failed is None else engine.bring(failed),
             None if units is None else engine.bring(units),
-            engine.dialect.name == "polars",
+            engine.dialect,
+            request.buckets,
         )
 
     def on(self, labels: LazyFrame) -> LazyFrame:
         """The labels within the limits."""
         if self.units is not None:
             labels = labels.join(self._like(labels, self.units), on=self._unit, how="semi")
+        if self.buckets is not None:
+            labels = self.buckets.within(labels, self._unit, self.dialect)
         if self.failed is None:
             return labels
         return hold_back(self.plan, labels, self._like(labels, self.failed))
@@ -199,13 +205,18 @@ class Limits:
     @property
     def uses(self) -> list[LazyFrame]:
         """The frames that a compiled comparison refers to."""
-        return [] if self.in_memory else [f for f in (self.failed, self.units) if f is not None]
+        return (
+            []
+            if self.dialect.name == "polars"
+            else [f for f in (self.failed, self.units) if f is not None]
+        )
 
     @property
     def key(self) -> Hashable:
         """What the compiled comparison depends on."""
         frames = (self.failed, self.units)
-        return tuple(f if f is None else tuple(f.collect_schema().items()) for f in frames)
+        types = (f if f is None else tuple(f.collect_schema().items()) for f in frames)
+        return (*types, self.buckets)
 
 
 def _resolve_samples(store: BaseStore, request: Request, engine: Engine) -> LazyIncrement:

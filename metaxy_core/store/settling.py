@@ -143,7 +143,8 @@ def parent_within(
 
 def _is_plain(store: BaseStore, request: Request) -> bool:
     """Whether all there is to do is asked for, of tables that are all in this store."""
-    limited = request.skip_comparison or request.units is not None
+    chosen = request.units is not None or request.buckets is not None
+    limited = request.skip_comparison or chosen
     return not (request.full or limited or request.has_predicates or store.fallback_stores)
 
 

@@ -86,7 +86,8 @@ def feature_asset(
         max_failed: fail the step, after storing what succeeded, where more units failed.
         partition_by: the column that holds the keys of `partitions_def`: a text, integer, boolean,
             date or time of the parents' rows, or of the root's samples; per dimension, of
-            multi-partitions. A run does the samples of its partitions, a range in one run.
+            multi-partitions. A run does the samples of its partitions, a range in one run. Not
+            needed for `hash_buckets`.
         translator: decides the asset's key, group, kinds and so on.
         store: the resource key of the `MetaxyStore`.
         io_manager_key: the resource key of the `MetaxyIOManager`.
@@ -130,9 +131,9 @@ def feature_asset(
             spec, value_inputs(parameters, parents, io_manager_key), asset_arguments
         )
         partitions = arguments["partitions_def"]
-        check_partition_by(key, partition_by, partitions)
-        if partition_by is not None:
-            arguments["metadata"][PARTITION_BY] = dg.MetadataValue.json(partition_by)
+        by = check_partition_by(key, partition_by, partitions)
+        if by is not None:
+            arguments["metadata"][PARTITION_BY] = dg.MetadataValue.json(by)
         if isinstance(partitions, dg.TimeWindowPartitionsDefinition):
             arguments.setdefault("backfill_policy", dg.BackfillPolicy.single_run())
         recipe = Recipe(
@@ -150,7 +151,7 @@ def feature_asset(
             record_snapshot,
             sample_retries or RetryPolicy(),
             max_failed,
-            partition_by,
+            by,
         )
         options = "config_schema" not in asset_arguments
         compute = step_function(

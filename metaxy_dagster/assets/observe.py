@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
+import narwhals as nw
 
-from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph
+from metaxy_core import FEATURE_VERSION, FeatureGraph, FeatureKey, Graph, active_graph
 from metaxy_dagster.receipt import WriteReceipt
 from metaxy_dagster.reports.event import report
 from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, frozen
@@ -29,8 +30,8 @@ def observe_features(
 ) -> list[Any]:
     """One observable asset per feature, and with `cron` a schedule that observes them all.
 
-    An observation carries the content's data version, the number of rows and the other metadata
-    of `MetaxyIOManager`.
+    An observation carries the content's data version, the number of rows, the rows of each feature
+    version that is stored (`metaxy/versions`) and the other metadata of `MetaxyIOManager`.
 
     Raises:
         DefinitionError: the graph does not have a feature.
@@ -65,8 +66,14 @@ def _observation(
     store: Any, graph: Graph, feature: FeatureKey, key: dg.AssetKey
 ) -> dg.ObserveResult:
     described = report(store, WriteReceipt(feature, graph), preview_rows=0)
+    versions: dict[str, int] = {}
+    with store.open("r", graph=graph) as opened:
+        if opened.has_feature(feature):
+            rows = opened.read(feature, columns=[FEATURE_VERSION])
+            counted = rows.group_by(FEATURE_VERSION).agg(nw.len().alias("n")).collect("polars")
+            versions = dict(sorted(counted.select(FEATURE_VERSION, "n").rows()))
     return dg.ObserveResult(
         asset_key=key,
-        metadata=described.metadata,
+        metadata={**described.metadata, "metaxy/versions": dg.MetadataValue.json(versions)},
         data_version=dg.DataVersion(described.data_version),
     )

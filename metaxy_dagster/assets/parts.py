@@ -9,6 +9,7 @@ import dagster as dg
 
 from metaxy_core import FeatureGraph, Graph, active_graph
 from metaxy_dagster.assets.arguments import merged_arguments, step_function
+from metaxy_dagster.automation.targets import UNION
 from metaxy_dagster.receipt import WriteReceipt
 from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, frozen
 from metaxy_dagster.steps.parameters import read_parameters, signature
@@ -29,7 +30,9 @@ def union_asset(
     """The whole of a feature that several assets make part by part; computes nothing itself.
 
     Assets of the features below depend on it, so they run after all parts of the run, and see a
-    new data version when any part changed. It reports the whole feature.
+    new data version when any part changed. It reports the whole feature. Conditions and sensors of
+    this package look at the parts alone; to have it follow them, give it
+    `automation_condition=dg.AutomationCondition.eager()`.
 
     >>> from metaxy_core import FeatureSpec
     >>> from metaxy_dagster import feature_asset
@@ -42,6 +45,7 @@ def union_asset(
     assets = Translation(frozen(chosen), translator or FeatureTranslator())
     key = assets.graph[feature].key
     spec = assets.spec(key).replace_attributes(deps=[key for part in parts for key in part.keys])
+    spec = spec.merge_attributes(metadata={UNION: True})
 
     def whole() -> None:
         """Nothing to compute: the parts have written everything."""

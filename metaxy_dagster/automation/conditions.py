@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,8 +12,9 @@ from weakref import WeakKeyDictionary
 import dagster as dg
 
 from metaxy_core import FeatureGraph, Graph, StoreUnavailableError, active_graph
+from metaxy_dagster.automation.partitioned import by_partition, columns_of, of_node
 from metaxy_dagster.automation.pending import impatient, is_locked, look
-from metaxy_dagster.automation.targets import target_of
+from metaxy_dagster.automation.targets import Target, target_of
 from metaxy_dagster.automation.tick import Tick
 from metaxy_dagster.reports.metadata import FEATURE
 from metaxy_dagster.resource import MetaxyStore, frozen
@@ -28,8 +29,9 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
     nothing is requested again until a parent, the asset or the declaration changes. Where Dagster
     knows no version of a parent, the store is asked at every tick.
 
-    A root is never pending: its samples are known only when it runs. All partitions of an asset
-    are pending or none. Conditions get no resources, so the store is given here; a store that
+    A root is never pending: its samples are known only when it runs. Of a partitioned asset the
+    partitions that have something to do are pending, found in one query; `min_samples` is of each.
+    Conditions get no resources, so the store is given here; a store that
     another process has locked is asked again at the next tick, and so is what a tick did not come
     to in 20 seconds.
 
@@ -77,7 +79,10 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
         if requested is not None and not requested.is_empty and memory.position:
             memory.handled = memory.position
             memory.since = None
-        known = self._remember(context, memory)
+        target = self._target(context)
+        if target is not None and target.partitions is not None and target.by is not None:
+            return self._evaluate_partitions(context, target, memory)
+        known = self._remember(context, target, memory)
         pending = known and self._is_due(memory, context.evaluation_time)
         return dg.AutomationResult(
             context,
@@ -85,26 +90,58 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
             cursor=memory.to_cursor(),
         )
 
-    def _remember(self, context: Any, memory: _Memory) -> bool:
+    @property
+    def _features(self) -> Graph:
+        return frozen(self.graph or self.store.bound_graph or active_graph())
+
+    def _target(self, context: Any) -> Target | None:
+        """The feature's asset; None where it is none, or a root."""
+        target = target_of(context.asset_graph, self._features, context.key)
+        if target is None or self._features[target.feature].is_root:
+            return None
+        return of_node(target, context.asset_graph.get(context.key))
+
+    def _evaluate_partitions(self, context: Any, target: Target, memory: _Memory) -> Any:
+        """The partitions that have something to do, for which no run was requested since then."""
+        requested = context.get_previous_requested_subset(context.key)
+        for key in requested.expensively_compute_partition_keys() if requested else ():
+            memory.asked[key] = memory.partitions.get(key, 0)
+        if not self._remember(context, target, memory):
+            due = set()
+        else:
+            due = memory.due(self.min_samples, self.max_wait, context.evaluation_time)
+        definition = context.asset_graph.get(context.key).partitions_def
+        chosen = context.asset_graph_view.get_subset_from_partition_keys(
+            context.key, definition, due
+        )
+        return dg.AutomationResult(
+            context,
+            context.candidate_subset.compute_intersection(chosen),
+            cursor=memory.to_cursor(),
+        )
+
+    def _remember(self, context: Any, target: Target | None, memory: _Memory) -> bool:
         """Bring the memory up to date, asking the store if need be; False where it cannot be."""
-        features = frozen(self.graph or self.store.bound_graph or active_graph())
-        target = target_of(context.asset_graph, features, context.key)
-        if target is None or features[target.feature].is_root:
+        if target is None:
             return False
-        tick = _tick(context)
+        features, tick = self._features, _tick(context)
         now = tick.position(features, target)
         if not now.is_complete or now.text != memory.position:
             if tick.is_over:
                 context.log.info("%s: asked at the next tick; this one took long", target.feature)
                 return False
             try:
-                found = look(impatient(self.store), features, target)
+                found = look(impatient(self.store), features, target, columns_of(target))
             except StoreUnavailableError as error:
                 if not is_locked(error):
                     raise
                 return False
             memory.position, memory.todo = now.after(found), found.todo
             context.log.info("%s: %s", target.feature, found.told)
+            if target.partitions is not None:
+                counted = by_partition(target, found, context.asset_graph_view)
+                inputs = tick.position(features, replace(target, key=_NO_ASSET)).text
+                memory.keep({key: one.todo for key, one in counted.items()}, inputs)
         if not memory.todo:
             memory.since = memory.handled = None
         elif memory.since is None:
@@ -120,6 +157,8 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
         return self.max_wait is not None and waited >= self.max_wait.total_seconds()
 
 
+_NO_ASSET = dg.AssetKey(["metaxy", "no_asset"])
+"""Its version is never known: for a position that is the inputs' alone."""
 _TICKS: WeakKeyDictionary[Any, Tick] = WeakKeyDictionary()
 """Per view of the asset graph: Dagster makes one for each tick."""
 
@@ -150,12 +189,38 @@ class _Memory:
         todo: new and stale units then.
         since: when there was something to do first, as a timestamp.
         handled: the position that a run was requested for.
+        partitions: of a partitioned asset, what each partition had to do then,
+        asked: what it had when its run was requested last,
+        inputs: and the position without the asset's own.
     """
 
     position: str | None = None
     todo: int = 0
     since: float | None = None
     handled: str | None = None
+    partitions: dict[str, int] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
+    inputs: str | None = None
+
+    def keep(self, partitions: dict[str, int], inputs: str) -> None:
+        """What each partition has to do now; where the inputs moved, all may be requested again."""
+        if inputs != self.inputs:
+            self.asked.clear()
+        self.partitions, self.inputs = partitions, inputs
+        self.asked = {key: n for key, n in self.asked.items() if key in partitions}
+
+    def due(self, least: int, longest: timedelta | None, now: datetime) -> set[str]:
+        """The partitions to request: not requested before with as much to do as they have."""
+        left = {key: n for key, n in self.partitions.items() if self.asked.get(key) != n}
+        if not left:
+            self.since = None
+            return set()
+        if self.since is None:
+            self.since = now.timestamp()
+        waited = now.timestamp() - self.since
+        if longest is not None and waited >= longest.total_seconds():
+            return set(left)
+        return {key for key, n in left.items() if n >= least}
 
     @classmethod
     def from_cursor(cls, cursor: str | None) -> _Memory:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from metaxy_core import (
     Cost,
@@ -13,7 +15,7 @@ from metaxy_core import (
     StoreUnavailableError,
 )
 from metaxy_dagster.automation.targets import Target
-from metaxy_dagster.partitions import Part, part_filters
+from metaxy_dagster.partitions import Part, part_buckets, part_filters
 from metaxy_dagster.reports.preview import said_cost, said_counts
 from metaxy_dagster.resource import MetaxyStore
 
@@ -28,6 +30,7 @@ class Pending:
         waiting: units that wait for a parent to run again, see `metaxy_core.Increment.waiting`.
         failed: units left out because they failed, see `metaxy_core.LazyIncrement.failed`.
         reason: why nothing could be counted, in words; empty where it was.
+        groups: new and stale units by the values of columns: the values, status and number.
         cost: what the new and stale ones will take, where the store estimates.
     """
 
@@ -38,6 +41,7 @@ class Pending:
     reason: str = ""
     failed: int = 0
     cost: Cost = field(default_factory=Cost)
+    groups: Sequence[tuple[Any, ...]] = ()
 
     @property
     def todo(self) -> int:
@@ -59,28 +63,36 @@ class Pending:
 
 
 def count(
-    opened: MetadataStore, feature: FeatureKey, part: Part | None = None, *, estimate: bool = False
+    opened: MetadataStore,
+    feature: FeatureKey,
+    part: Part | None = None,
+    *,
+    estimate: bool = False,
+    columns: Sequence[str] = (),
 ) -> Pending:
-    """Count what a feature has to do, in the database.
+    """Count what a feature has to do, in the database; also by the values of `columns`.
 
     A root, and a feature whose parents were never materialised, has nothing that can be counted;
     the reason says so.
     """
     if opened.graph[feature].is_root:
         return Pending(reason=ROOTS)
-    filters = part_filters(part or {}, {})
+    filters, buckets = part_filters(part or {}, {}), part_buckets(part or {})
     try:
-        increment = opened.resolve_update(feature, lazy=True, global_filters=filters)
+        increment = opened.resolve_update(
+            feature, lazy=True, global_filters=filters, buckets=buckets
+        )
     except FeatureNotFoundError as error:
         return Pending(reason=f"Its parent {error.feature} was never materialised.")
     found = increment.counts
     counts = (found["new"], found["stale"], found["orphaned"], found["waiting"])
     todo = found["new"] + found["stale"]
     cost = opened.cost_per_unit(feature).times(todo) if estimate and todo else Cost()
-    return Pending(*counts, failed=increment.failed, cost=cost)
+    groups = increment.count_by(*columns).rows() if columns and todo else ()
+    return Pending(*counts, failed=increment.failed, cost=cost, groups=groups)
 
 
-def look(store: MetaxyStore, graph: Graph, target: Target) -> Pending:
+def look(store: MetaxyStore, graph: Graph, target: Target, columns: Sequence[str] = ()) -> Pending:
     """Open the store for a moment and count; a store that does not exist yet has nothing.
 
     Raises:
@@ -88,7 +100,9 @@ def look(store: MetaxyStore, graph: Graph, target: Target) -> Pending:
     """
     try:
         with store.open("r", graph=graph) as opened:
-            return count(opened, target.feature, target.part, estimate=store.estimates)
+            return count(
+                opened, target.feature, target.part, estimate=store.estimates, columns=columns
+            )
     except StoreUnavailableError as error:
         if error.reason != "missing":
             raise

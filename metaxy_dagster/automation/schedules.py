@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
 from metaxy_core import FeatureGraph, Graph, StoreUnavailableError, active_graph
+from metaxy_dagster.automation.partitioned import (
+    by_partition,
+    columns_of,
+    requests_of,
+    with_partitions,
+)
 from metaxy_dagster.automation.pending import Pending, impatient, is_locked, look
 from metaxy_dagster.automation.sensors import preview_tags
 from metaxy_dagster.automation.targets import Target, target_of, targets_of
@@ -32,6 +39,10 @@ def build_increment_schedule(
     A selection with a root always runs: its samples are known only then. So does one whose store
     is locked for long, because the next tick may be a day away; a run waits by itself.
 
+    Of partitioned assets the partitions run that have something to do, those that share their
+    partitions together. Roots with partitions are left out: which have new samples is known only
+    when they run, so give them a schedule of Dagster's own.
+
     Args:
         cron: such as `"0 6 * * *"`.
         selection: feature classes, specs or keys, assets, or an asset selection.
@@ -54,13 +65,14 @@ def build_increment_schedule(
     else:
         selected = dg.AssetSelection.assets(*(target.key for target in listed or ()))
 
-    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def tick(context: dg.ScheduleEvaluationContext) -> Any:
         if isinstance(store, str):
             resource: MetaxyStore = getattr(context.resources, store)
         else:
             resource = store
         targets = _resolved(context, assets.graph, selected) if listed is None else listed
-        return _decide(impatient(resource, 20), assets.graph, targets)
+        targets = with_partitions(targets, context)
+        return _decide(impatient(resource, 20), assets.graph, targets, context)
 
     return dg.schedule(
         cron,
@@ -74,8 +86,36 @@ def build_increment_schedule(
 
 
 def _decide(
-    store: MetaxyStore, graph: Graph, targets: Iterable[Target]
-) -> dg.RunRequest | dg.SkipReason:
+    store: MetaxyStore,
+    graph: Graph,
+    targets: Sequence[Target],
+    context: dg.ScheduleEvaluationContext,
+) -> list[dg.RunRequest] | dg.SkipReason:
+    plain = [target for target in targets if target.partitions is None]
+    divided = [target for target in targets if target.partitions is not None]
+    requests = [one for one in [_whole(store, graph, plain)] if one is not None]
+    if divided and requests:
+        keys = [target.key for target in plain]
+        name = f"{context.scheduled_execution_time.isoformat()}:the others"
+        requests = [
+            dg.RunRequest(run_key=name, tags=one.tags, asset_selection=keys) for one in requests
+        ]
+    try:
+        requests += _divided(store, graph, divided, context)
+    except StoreUnavailableError as error:
+        if not is_locked(error):
+            raise
+        if not requests:
+            return dg.SkipReason("The store is locked: which partitions to run is not known.")
+    if requests:
+        return requests
+    roots = [str(target.feature) for target in divided if graph[target.feature].is_root]
+    left_out = f" Partitions of roots are not known: {', '.join(roots)}." if roots else ""
+    return dg.SkipReason(f"There are no pending samples.{left_out}")
+
+
+def _whole(store: MetaxyStore, graph: Graph, targets: Iterable[Target]) -> dg.RunRequest | None:
+    """The run of assets without partitions, if any of them has something to do."""
     found: list[Pending] = []
     for target in targets:
         if graph[target.feature].is_root:
@@ -86,9 +126,36 @@ def _decide(
             if not is_locked(error):
                 raise
             return dg.RunRequest()
-    if not any(one.todo for one in found):
-        return dg.SkipReason("There are no pending samples.")
-    return dg.RunRequest(tags=preview_tags(found))
+    return dg.RunRequest(tags=preview_tags(found)) if any(one.todo for one in found) else None
+
+
+def _divided(
+    store: MetaxyStore,
+    graph: Graph,
+    targets: Sequence[Target],
+    context: dg.ScheduleEvaluationContext,
+) -> list[dg.RunRequest]:
+    """The runs of partitions: assets that share their partitions run together, parents first."""
+    requests, left = [], [target for target in targets if not graph[target.feature].is_root]
+    while left:
+        first = left[0]
+        group = [one for one in left if one.partitions == first.partitions]
+        left = [one for one in left if one not in group]
+        pending: dict[str, Pending] = {}
+        for target in group:
+            found = look(store, graph, target, columns_of(target))
+            for key, one in by_partition(target, found, context).items():
+                known = pending.get(key, Pending())
+                pending[key] = Pending(known.new + one.new, known.stale + one.stale)
+        single = replace(first, single_run=all(one.single_run for one in group))
+        for name, how, counted in requests_of(single, pending, context):
+            tags = {**how.pop("tags", {}), **preview_tags(counted)}
+            keys = [target.key for target in group]
+            # Dagster wants several requests of one tick to have names.
+            names = (context.scheduled_execution_time.isoformat(), keys[0].to_user_string(), name)
+            run_key = ":".join(names)
+            requests.append(dg.RunRequest(run_key=run_key, asset_selection=keys, tags=tags, **how))
+    return requests
 
 
 def _resolved(

@@ -9,19 +9,19 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import Cost, FeatureGraph, FeatureKey, Graph, StoreUnavailableError, active_graph
+from metaxy_dagster.automation.partitioned import (
+    by_partition,
+    columns_of,
+    requests_of,
+    with_partitions,
+)
 from metaxy_dagster.automation.pending import Pending, impatient, is_locked, look
+from metaxy_dagster.automation.running import under_way
 from metaxy_dagster.automation.targets import Target, targets_of
 from metaxy_dagster.automation.tick import Tick
 from metaxy_dagster.reports.preview import work_tags
 from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
 from metaxy_dagster.translator import FeatureTranslator, Translation
-
-_UNDER_WAY = (
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-)
 
 
 def increment_sensor(
@@ -43,6 +43,9 @@ def increment_sensor(
     once: after a failed run, when something has moved again. A feature waits while one above it
     has something to do or runs. A file that another process has locked is asked again at the next
     tick, and so are features that a tick did not come to in 20 seconds.
+
+    Of a partitioned asset the partitions that have something to do are requested, each by a run of
+    its own or, where its backfill policy is a single run, a run per range of them.
 
     Args:
         features: feature classes, specs or keys, or assets; roots are left out, as their samples
@@ -96,14 +99,14 @@ class _Round:
     ) -> None:
         self._context, self._store, self._graph, self._preview = context, store, graph, preview
         self._known: dict[str, Any] = json.loads(context.cursor or "{}")
-        self._busy = _under_way(context.instance)
+        self._busy = under_way(context.instance)
         self._held: set[FeatureKey] = set()
         self._said: list[str] = []
         self._requests: list[dg.RunRequest] = []
 
     def over(self, targets: Iterable[Target]) -> dg.SensorResult:
         """What to request, and why not more."""
-        wanted = list(targets)
+        wanted = with_partitions(targets, self._context)
         keys = (key for target in wanted for key in (target.key, *target.parents))
         tick = Tick.begin(self._context.instance, keys)
         try:
@@ -140,6 +143,9 @@ class _Round:
             self._said.append(f"{target.feature} ({found.said}) waits for {above[-1]}")
         else:
             self._said.append(f"{target.feature}: {found.told}")
+            if target.partitions is not None:
+                self._request_partitions(target, where)
+                return True
             self._requests.append(
                 dg.RunRequest(
                     run_key=f"{target.key.to_user_string()}:{where}",
@@ -149,6 +155,28 @@ class _Round:
             )
         return True
 
+    def _request_partitions(self, target: Target, where: str) -> None:
+        """Request the runs of an asset's partitions that have something to do."""
+        counted = self._known[str(target.key)].get("partitions", {})
+        pending = {key: Pending(new, stale) for key, (new, stale) in counted.items()}
+        if isinstance(target.partitions, dg.MultiPartitionsDefinition):
+            definition = target.partitions
+            pending = {
+                definition.get_partition_key_from_str(key): one for key, one in pending.items()
+            }
+        if not pending:
+            self._said.append("none of it is in a partition that exists")
+        for name, how, found in requests_of(target, pending, self._context):
+            tags = {**how.pop("tags", {}), **(preview_tags(found) if self._preview else {})}
+            self._requests.append(
+                dg.RunRequest(
+                    run_key=f"{target.key.to_user_string()}:{where}:{name}",
+                    asset_selection=[target.key],
+                    tags=tags,
+                    **how,
+                )
+            )
+
     def _look(self, target: Target, tick: Tick) -> tuple[str, Pending] | None:
         """What there is to do, and as of which position; from memory where nothing moved."""
         now, name = tick.position(self._graph, target), str(target.key)
@@ -156,10 +184,13 @@ class _Round:
         if known is None or not now.is_complete or known["position"] != now.text:
             if tick.is_over:
                 return None
-            found = look(self._store, self._graph, target)
+            found = look(self._store, self._graph, target, columns_of(target))
             known = {"position": now.after(found), "new": found.new, "stale": found.stale}
             if str(found.cost):
                 known["cost"] = found.cost.model_dump(exclude_none=True)
+            if target.partitions is not None:
+                counted = by_partition(target, found, self._context)
+                known["partitions"] = {key: [one.new, one.stale] for key, one in counted.items()}
             self._known[name] = known
         cost = Cost.model_validate(known.get("cost", {}))
         return known["position"], Pending(known["new"], known["stale"], cost=cost)
@@ -173,9 +204,3 @@ def preview_tags(found: Iterable[Pending]) -> dict[str, str]:
         sum(one.stale for one in counted),
         Cost.total(one.cost for one in counted),
     )
-
-
-def _under_way(instance: dg.DagsterInstance) -> set[dg.AssetKey]:
-    """The assets that runs which are not finished have selected."""
-    runs = instance.get_runs(filters=dg.RunsFilter(statuses=list(_UNDER_WAY)))
-    return {key for run in runs for key in run.asset_selection or ()}

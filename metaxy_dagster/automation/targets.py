@@ -9,9 +9,12 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import FeatureKey, Graph
-from metaxy_dagster.partitions import Part
-from metaxy_dagster.reports.metadata import FEATURE, PART
+from metaxy_dagster.partitions import Part, PartitionBy
+from metaxy_dagster.reports.metadata import FEATURE, PART, PARTITION_BY
 from metaxy_dagster.translator import Translation
+
+UNION = "metaxy/union"
+"""Marks an asset that computes nothing, see `union_asset`: its parts have what is to be done."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,18 @@ class Target:
 
     Attributes:
         parents: the assets of the features it is made from.
+        partitions: of the asset,
+        by: the columns that hold their keys,
+        single_run: and whether one run does a range of them.
     """
 
     feature: FeatureKey
     key: dg.AssetKey
     parents: Sequence[dg.AssetKey] = ()
     part: Part = field(default_factory=dict)
+    partitions: dg.PartitionsDefinition[Any] | None = None
+    by: PartitionBy | None = None
+    single_run: bool = False
 
 
 def target_of(asset_graph: Any, graph: Graph, key: dg.AssetKey) -> Target | None:
@@ -67,9 +76,10 @@ def _target(
     graph: Graph, key: dg.AssetKey, metadata: Any, parents: Sequence[dg.AssetKey]
 ) -> Target | None:
     named = _plain(metadata.get(FEATURE))
-    if named is None or named not in graph:
+    if named is None or named not in graph or _plain(metadata.get(UNION)):
         return None
-    return Target(graph[named].key, key, tuple(parents), _plain(metadata.get(PART)) or {})
+    part, by = _plain(metadata.get(PART)) or {}, _plain(metadata.get(PARTITION_BY))
+    return Target(graph[named].key, key, tuple(parents), part, by=by)
 
 
 def _plain(value: Any) -> Any:

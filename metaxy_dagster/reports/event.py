@@ -9,9 +9,10 @@ from typing import Any
 import dagster as dg
 import narwhals as nw
 
-from metaxy_core import MATERIALIZATION_ID, FeaturePlan, MetadataStore
+from metaxy_core import MATERIALIZATION_ID, SLOT, FeaturePlan, MetadataStore
+from metaxy_dagster.buckets import BUCKET
 from metaxy_dagster.frames import length
-from metaxy_dagster.partitions import Part, part_filters, shown, types_of
+from metaxy_dagster.partitions import Part, part_buckets, part_filters, shown, types_of
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.reports.metadata import (
     column_lineage,
@@ -64,7 +65,9 @@ def report(
     plan = graph.plan(receipt.feature)
     with store.open("r", graph=graph) as opened:
         filters = part_filters(receipt.part, types_of(opened, plan))
-        fingerprint = opened.fingerprint(receipt.feature, filters)
+        fingerprint = opened.fingerprint(
+            receipt.feature, filters, buckets=part_buckets(receipt.part)
+        )
         where = opened.get_store_metadata(receipt.feature)
         metadata: dict[str, Any] = {
             **_done(receipt),
@@ -100,10 +103,15 @@ def _per_partition(
     mine = nw.col(MATERIALIZATION_ID) == (receipt.run_id or "")
     sums = []
     for index, part in enumerate(parts.values()):
-        inside = nw.all_horizontal(*part_filters(part, types), ignore_nulls=True)
+        predicates = [*part_filters(part, types)]
+        if (buckets := part_buckets(part)) is not None:
+            predicates.append(buckets.predicate())
+        inside = nw.all_horizontal(*predicates, ignore_nulls=True)
         for name, chosen in (("rows", inside), ("mine", inside & mine)):
             sums.append(chosen.cast(nw.Int64()).sum().alias(f"{name}_{index}"))
-    rows = opened.read(plan.key, filters=list(filters))
+    asked = {name for part in parts.values() for name in part}
+    columns = [SLOT if name == BUCKET else name for name in (*sorted(asked), MATERIALIZATION_ID)]
+    rows = opened.read(plan.key, columns=columns, filters=list(filters))
     counted = rows.select(*sums).collect("polars").rows(named=True)[0]
     return {
         key: {
@@ -146,7 +154,7 @@ def _stored(
     filters: Any,
     preview_rows: int,
 ) -> dict[str, Any]:
-    rows = opened.read(plan.key, filters=list(filters))
+    rows = opened.read(plan.key, filters=list(filters), buckets=part_buckets(receipt.part))
     schema = rows.collect_schema()
     parents = {
         edge.parent.key: opened.read(edge.parent.key).collect_schema().names()

@@ -26,7 +26,7 @@ from metaxy_core import (
     WorkPlan,
 )
 from metaxy_dagster.frames import LazyFrame, length
-from metaxy_dagster.partitions import Keys, Part, part_filters, types_of
+from metaxy_dagster.partitions import Keys, Part, part_buckets, part_filters, types_of
 from metaxy_dagster.resource import MetaxyStore, frozen
 from metaxy_dagster.steps.options import RunOptions, Status
 from metaxy_dagster.steps.spool import Spool
@@ -240,7 +240,12 @@ def asked(opened: MetadataStore, work: Work) -> dict[str, Any]:
         filters = []
     if work.options.where:
         filters.append(work.options.where)
-    return {"samples": work.samples, "global_filters": filters, "units": planned(work)}
+    return {
+        "samples": work.samples,
+        "global_filters": filters,
+        "units": planned(work),
+        "buckets": part_buckets(work.part),
+    }
 
 
 def planned(work: Work) -> Mapping[str, Any] | None:

@@ -210,7 +210,7 @@ def _resolve(recipe: Recipe, step: Step) -> tuple[Work, Increment]:
     samples = in_polars(step.call(recipe.samples))
     work = work_of(recipe, step, samples)
     with given_by(recipe.samples.name):
-        check_part(work, samples)
+        check_part(work, samples, listed=True)
         return work, resolve(step.store, work, estimate=True)
 
 

@@ -12,8 +12,9 @@ import narwhals as nw
 import polars as pl
 
 from metaxy_core import PROVENANCE_BY_FIELD, STALE_FIELDS, MetadataSchemaError
+from metaxy_dagster.buckets import BUCKET
 from metaxy_dagster.frames import in_polars
-from metaxy_dagster.partitions import part_filters, shown
+from metaxy_dagster.partitions import part_buckets, part_filters, shown
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.reports.preview import counted, said_counts
 from metaxy_dagster.resource import MetaxyStore
@@ -133,14 +134,21 @@ class SampleFeed:
         return [column for column in samples.columns if column in wanted]
 
 
-def check_part(work: Work, samples: pl.DataFrame) -> None:
+def check_part(work: Work, samples: pl.DataFrame, *, listed: bool = False) -> None:
     """Refuse samples that belong to another part.
+
+    Args:
+        listed: they are only compared with, so that those of other buckets are passed over.
 
     Raises:
         MetadataSchemaError: names the column and the values found.
     """
     said = shown(work.part)
     for column, value in work.part.items():
+        if column == BUCKET:
+            if not listed:
+                _check_buckets(work, samples)
+            continue
         if column not in samples.columns:
             raise MetadataSchemaError(
                 str(work.feature),
@@ -155,3 +163,18 @@ def check_part(work: Work, samples: pl.DataFrame) -> None:
                 f"{len(others)} of the {samples.height} rows given are not of its part "
                 f"{column} = {said[column]!r}, such as {column} = {others[column][0]!r}.",
             )
+
+
+def _check_buckets(work: Work, samples: pl.DataFrame) -> None:
+    buckets, ids = part_buckets(work.part), work.plan.unit
+    if buckets is None or set(ids) - set(samples.columns):
+        return  # missing ids are told where the rows are compared
+    inside = len(buckets.keep(nw.from_native(samples), ids))
+    if inside < samples.height:
+        raise MetadataSchemaError(
+            str(work.feature),
+            f"{samples.height - inside} of the {samples.height} rows given are in other buckets "
+            f"than {shown(work.part)[BUCKET]!r}. Keep those of its own: "
+            "buckets.chosen(context.partition_keys).keep(frame, ids), where buckets is what "
+            "hash_buckets() gave.",
+        )

@@ -182,6 +182,15 @@ def test_observed_features_say_what_is_there(graph: FeatureGraph, store: MetaxyS
         for event in result.get_asset_observation_events()
     }
     assert counts == {"ex/video": 2, "ex/crop": 0}
+    versions = {
+        event.asset_key.to_user_string(): event.event_specific_data.asset_observation.metadata[
+            "metaxy/versions"
+        ].value
+        for event in result.get_asset_observation_events()
+    }
+    with store.open("r") as opened:
+        current = opened.graph.versions[opened.graph["ex/video"].key].feature
+    assert versions == {"ex/video": {current: 2}, "ex/crop": {}}
 
 
 def test_observed_features_in_the_factory(graph: FeatureGraph, store: MetaxyStore) -> None:
