@@ -170,6 +170,6 @@ def test_what_one_bucket_was_compared_for_is_not_taken_for_the_whole(
         assert done.mark is None
         whole = opened.resolve_update("crop", lazy=True)
         assert whole.mark is not None
-        opened.settle("crop", whole.mark)
+        opened.settle(whole.mark)
         parts = [opened.resolve_update("crop", buckets=Buckets(3, (n,))) for n in range(3)]
         assert sum(part.counts["new"] for part in parts) == 20
