@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import uuid
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, field_validator
 
 from metaxy_core import (
     DuckDBMetadataStore,
@@ -29,6 +30,7 @@ STORE_KEY = "metaxy"
 IO_MANAGER_KEY = "metaxy_io"
 """The resource key of the IO manager, unless said otherwise."""
 
+_SECRET = re.compile("token|secret|password|access_key", re.IGNORECASE)
 _IN_MEMORY: dict[str, InMemoryMetadataStore] = {}
 
 
@@ -67,6 +69,18 @@ class MetaxyStore(dg.ConfigurableResource[Any]):
         description="Say what a run will take, from the runs recorded; one query per step.",
     )
     project: str = Field(default="default", description="What graph snapshots are recorded for.")
+
+    @field_validator("settings")
+    @classmethod
+    def _check_settings(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Refuse secrets: Dagster shows the configuration of resources."""
+        if shown := sorted(name for name in settings if _SECRET.search(name)):
+            raise ValueError(
+                f"{', '.join(shown)}: Dagster shows the configuration of resources. Describe the "
+                "store in metaxy.toml, with a variable for the secret, and use "
+                "MetaxyStore.from_config()."
+            )
+        return settings
 
     bound_graph: ClassVar[Graph | FeatureGraph | None] = None
     """The graph given at definition time; no config field, so it lives on a subclass of its own."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaxy_core.cli.project import Project
-from metaxy_core.errors import ConfigError
+from metaxy_core.errors import ConfigError, DefinitionError
 
 if TYPE_CHECKING:
     from metaxy_core.graph import Graph
@@ -66,6 +66,8 @@ def _from_file(path: Path) -> Graph:
 
     try:
         return GraphSnapshot.from_json(path.read_text(encoding="utf-8")).graph
+    except DefinitionError as error:
+        raise ConfigError(f"{path}: {error}") from error
     except OSError as error:
         raise ConfigError(f"Cannot read the snapshot {path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -61,7 +61,11 @@ class GraphSnapshot:
             specs = [FeatureSpec.model_validate(feature) for feature in value["features"]]
         except ValidationError as error:
             raise DefinitionError(f"The graph snapshot is damaged: {told(error)}") from error
-        except (ValueError, TypeError, KeyError) as error:
+        except KeyError as error:
+            raise DefinitionError(f"This is not a graph snapshot: it has no {error}.") from error
+        except RecursionError as error:
+            raise DefinitionError("This is not a graph snapshot: nested too deeply.") from error
+        except (ValueError, TypeError) as error:
             raise DefinitionError(f"This is not a graph snapshot: {error}") from error
         if value.get("format") != _FORMAT:
             raise DefinitionError(

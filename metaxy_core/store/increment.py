@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,9 +35,10 @@ class LazyIncrement(IncrementSpellings):
         presented: Presented,
         engine: Engine,
         settle: Callable[[], Mark | None] = lambda: None,
+        held: Sequence[LazyFrame] = (),
     ) -> None:
         self.labels, self._presented, self._engine = labels, presented, engine
-        self._settle = settle
+        self._settle, self._held = settle, held
         self._make_todo, self._make_orphaned, self._inputs = todo, orphaned, inputs
 
     @property
@@ -149,8 +150,9 @@ class LazyIncrement(IncrementSpellings):
         return self._inputs(parent)
 
     def release(self) -> None:
-        """Let go of what is held in the engine; counts that were asked for stay."""
-        self._engine.release(self.labels)
+        """Let go of what is held in the engine; counts and the mark, if asked for, stay."""
+        for frame in (self.labels, *self._held):
+            self._engine.release(frame)
 
     def collect(self) -> Increment:
         """The same as frames in memory, over Polars."""

@@ -150,6 +150,7 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
         Presented(plan),
         engine,
         lambda: moved.left(plan, labels),
+        uses,
     )
 
 

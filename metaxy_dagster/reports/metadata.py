@@ -34,7 +34,8 @@ _TAG_LENGTH = 63
 _CELL_LENGTH = 200
 _LISTED = 5
 _FAILURES = 20
-_CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
+# A run of backticks that is not escaped, up to the next one of its length.
+_CODE = re.compile(r"(?<![`\\])(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 
 _DESCRIPTIONS = {
     PROVENANCE_BY_FIELD: "What the sample was made from, per field; decides staleness.",
@@ -275,5 +276,13 @@ def safe_markdown(text: str) -> str:
     >>> safe_markdown("`a<b` but <script>")
     '`a<b` but &lt;script>'
     """
-    parts = _CODE.split(text)
-    return "".join(part if i % 2 else part.replace("<", "&lt;") for i, part in enumerate(parts))
+    made, end = [], 0
+    for code in _CODE.finditer(text):
+        made += [_escaped(text[end : code.start()]), code[0]]
+        end = code.end()
+    return "".join([*made, _escaped(text[end:])])
+
+
+def _escaped(text: str) -> str:
+    """Without tags, and without links that run something."""
+    return re.sub(r"(?i)(javascript|vbscript|data):", r"\1&#58;", text.replace("<", "&lt;"))

@@ -17,7 +17,8 @@ _GRAPH = 300
 WIDEST = 980.0
 """Pixels; a dialog of the UI cuts off what is wider, and is no wider itself where nothing is."""
 
-_seen: list[tuple[Graph, GraphView]] = []
+_last: list[tuple[Graph, GraphView]] = []
+"""The graph drawn last; a cache, nothing is decided by it."""
 
 
 def surroundings(graph: Graph, feature: FeatureKey) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def surroundings(graph: Graph, feature: FeatureKey) -> dict[str, Any]:
     """
     if len(graph) > _GRAPH:
         return {}
-    view = neighbourhood(_view(graph), feature)
+    view = neighbourhood(_whole(graph), feature)
     left = len(view.nodes) - _NODES
     if left > 0:
         view = _cut(view, feature)
@@ -41,11 +42,13 @@ def surroundings(graph: Graph, feature: FeatureKey) -> dict[str, Any]:
     return {"metaxy/graph": dg.MetadataValue.md(said)}
 
 
-def _view(graph: Graph) -> GraphView:
+def _whole(graph: Graph) -> GraphView:
     """The view of the whole graph; all its features ask for it, one after the other."""
-    if not _seen or _seen[0][0] is not graph:
-        _seen[:] = [(graph, GraphView.of(graph))]
-    return _seen[0][1]
+    last = next(iter(_last), None)
+    if last is None or last[0] is not graph:
+        last = (graph, GraphView.of(graph))
+        _last[:] = [last]
+    return last[1]
 
 
 def _cut(view: GraphView, feature: FeatureKey) -> GraphView:

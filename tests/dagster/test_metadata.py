@@ -29,6 +29,7 @@ from metaxy_dagster.reports.metadata import (
     definition_metadata,
     event_tags,
     preview,
+    safe_markdown,
 )
 from metaxy_dagster.reports.picture import surroundings
 from tests.dagster.conftest import metadata, run, videos
@@ -212,3 +213,17 @@ def test_what_only_feeds_the_ui_can_be_switched_off(
     found = metadata(result, "ex/video")
     assert "metaxy/sample" not in found
     assert "dagster/row_count" not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("`a<b` <i>", "`a<b` &lt;i>"),
+        ("``a ` <b>`` <i>", "``a ` <b>`` &lt;i>"),
+        (r"\`<img src=x>\`", r"\`&lt;img src=x>\`"),
+        ("[x](javascript:alert(1))", "[x](javascript&#58;alert(1))"),
+        ("```\n<code>\n```", "```\n<code>\n```"),
+    ],
+)
+def test_hostile_docstrings_are_shown_not_live(text, shown):
+    assert safe_markdown(text) == shown

@@ -186,3 +186,8 @@ def test_no_secret_is_in_the_resource(configured: Path, monkeypatch: pytest.Monk
     store = MetaxyStore.from_config("secret")
     assert "s3cret" not in repr(store) + str(store.model_dump()) + repr(store.describe())
     assert store.store_kind == "postgres"
+
+
+def test_secrets_are_no_settings_of_a_resource_because_dagster_shows_those() -> None:
+    with pytest.raises(ValueError, match="motherduck_token: Dagster shows"):
+        MetaxyStore.duckdb("meta.duckdb", settings={"motherduck_token": "x"})
