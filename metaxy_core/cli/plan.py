@@ -155,7 +155,10 @@ def _show(plan: WorkPlan) -> None:
             lines += ["", one.feature, *(f"  {line}" for line in told)]
     samples = "sample" if plan.planned == 1 else "samples"
     total = [f"{plan.planned:,} {samples} planned" if plan.planned else ""]
-    total += [said_time(plan.seconds), said_money(plan.money)]
+    if plan.planned:
+        total += [said_time(plan.seconds), said_money(plan.money)]
+    left = sum(one.then.todo - one.planned for one in plan if one.then is not None)
+    total += [f"{left:,} left out by the limits"] if left else []
     failed = _failed(*plan)
     if plan.is_in_sync:
         lines += ["", "There is nothing to run." if failed else "Everything is up to date."]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -14,6 +16,9 @@ from cyclopts.validators import Number
 from metaxy_core.cli.output import tell
 from metaxy_core.cli.project import Project
 from metaxy_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from metaxy_core.config import MetaxyConfig
 
 _QUIET = "ignore:Function `dev_command` is superseded"
 """`dg dev` wants a project of its own shape; `dagster dev` takes any module."""
@@ -53,17 +58,27 @@ def ui(
         raise ConfigError(
             f"Dagster's UI needs {' and '.join(missing)}: pip install 'metaxy-dagster[ui]'"
         )
+    with suppress(ModuleNotFoundError):  # its parent is missing
+        sys.path.insert(0, str(settings.root))
+        if find_spec(chosen) is not None:
+            return _become(chosen, host, port, settings)
+    raise ConfigError(f"There is no module '{chosen}' in {settings.root}.")
+
+
+def _become(module: str, host: str, port: int, settings: MetaxyConfig) -> int:
     home = Path(os.environ.get("DAGSTER_HOME") or settings.root / ".dagster_home").absolute()
     try:
         home.mkdir(parents=True, exist_ok=True)
         (home / "dagster.yaml").touch()  # Dagster warns where there is none
     except OSError as error:
         raise ConfigError(f"DAGSTER_HOME {home} cannot be used: {error.strerror}.") from error
-    tell(f"Dagster on {chosen}, runs in {home}")
-    command = [sys.executable, "-W", _QUIET, "-m", "dagster", "dev", "-m", chosen]
+    tell(f"Dagster on {module}, runs in {home}")
+    command = [sys.executable, "-W", _QUIET, "-m", "dagster", "dev", "-m", module]
     command += ["-h", host, "-p", str(port)]
     environment = {**os.environ, "DAGSTER_HOME": str(home)}
     if settings.files:  # the same one, from another folder
         environment["METAXY_CONFIG"] = str(settings.files[0].absolute())
     os.chdir(settings.root)
+    # A shell that starts it in the background lets it ignore what Dagster stops its children with.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execve(sys.executable, command, environment)  # noqa: S606

@@ -57,12 +57,14 @@ class Outlook:
         forecast: its rows; None where there will be none, or nothing is known of them.
         moves: whether they differ from what is stored.
         inexact: why they may turn out otherwise.
+        kept: columns that its function is taken to leave as they are above it.
         unknown: why nothing can be said.
     """
 
     forecast: Forecast | None
     moves: bool = False
     inexact: str = ""
+    kept: frozenset[str] = frozenset()
     unknown: str = ""
 
 
@@ -202,12 +204,13 @@ class Walk:
         exists = key.to_table() in self._tables
         found = after_running(graph_plan, run, rows, given, wanted.all, ran_before=exists)
         found = Forecast(self._hold(engine, found.rows), found.unknown)
-        columns = ", ".join(sorted(wanted.decisive - found.unknown))
         if graph_plan.is_expansion:
-            inexact = f"how many children {key} gives {counts.todo:,} parents is known then"
-        elif columns:
-            inexact = f"provided that {key} keeps {columns} as above it"
-        return Outlook(found, moves=True, inexact=inexact)
+            inexact = (
+                f"how many children {key} gives {counts.todo:,} parents is known then, so there "
+                "may be more"
+            )
+        kept = frozenset() if graph_plan.spec.is_root else wanted.decisive - found.unknown
+        return Outlook(found, moves=True, inexact=inexact, kept=kept)
 
     def _standing(
         self, graph_plan: FeaturePlan, rows: LazyFrame, engine: Engine, inexact: str
@@ -341,6 +344,8 @@ def _inexact(graph_plan: FeaturePlan, parents: Mapping[FeatureKey, Outlook]) -> 
             return outlook.inexact
         if outlook.unknown:
             return outlook.unknown
+        if columns := ", ".join(sorted(outlook.kept & _decisive(edge))):
+            return f"provided that {edge.parent.key} keeps {columns} as above it"
     return ""
 
 

@@ -66,6 +66,8 @@ def test_a_limited_plan_and_one_in_sync(filled):
     filled.declare(code=2)
     told = json.loads(filled.run("plan", "crop", "--max-samples", "2", "--format", "json").out)
     assert [(one["feature"], one["planned"]) for one in told["features"]] == [("crop", 2)]
+    ran = filled.run("plan", "crop", "--max-samples", "2")
+    assert "2 samples planned, 4.0 s, 1 left out by the limits" in ran.out
     filled.declare(code=1)
     ran = filled.run("plan", "faces")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "Everything is up to date.")

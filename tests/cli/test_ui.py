@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
@@ -23,6 +24,10 @@ def became(here, monkeypatch):
         raise BecameError(command, environment)
 
     monkeypatch.setattr(os, "execve", become)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    for name in ("my", "other"):
+        (here.path / name).mkdir()
+        (here.path / name / "definitions.py").write_text("")
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     return run
 
@@ -39,7 +44,8 @@ def test_dagster_is_started_on_the_configured_module_in_the_project(here, became
 
 
 def test_the_configuration_that_was_named_is_dagsters_too(here, became):
-    (here.path / "conf").mkdir()
+    (here.path / "conf" / "my").mkdir(parents=True)
+    (here.path / "conf" / "my" / "definitions.py").write_text("")
     here.configure('functions = ["my.definitions"]\n', "conf/metaxy.toml")
     _, environment = became("--config", "conf/metaxy.toml")
     assert environment["METAXY_CONFIG"] == str(here.path / "conf" / "metaxy.toml")
@@ -52,3 +58,8 @@ def test_the_module_may_be_named(here, became):
 def test_without_a_module_there_is_a_hint(here):
     ran = here.run("ui")
     assert (ran.code, "Which module has the Dagster definitions?" in ran.err) == (1, True)
+
+
+def test_a_module_that_is_not_there_is_told(here):
+    ran = here.run("ui", "no_such.definitions")
+    assert (ran.code, "There is no module 'no_such.definitions' in" in ran.err) == (1, True)
