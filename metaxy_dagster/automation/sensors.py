@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -18,10 +18,13 @@ from metaxy_dagster.automation.partitioned import (
 from metaxy_dagster.automation.pending import Pending, impatient, is_locked, look
 from metaxy_dagster.automation.running import under_way
 from metaxy_dagster.automation.targets import Target, targets_of
-from metaxy_dagster.automation.tick import Tick
+from metaxy_dagster.automation.tick import Position, Tick
 from metaxy_dagster.reports.preview import work_tags
 from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
 from metaxy_dagster.translator import FeatureTranslator, Translation
+
+_ROUND = ""
+"""In the cursor, beside the assets: how often all of them have been looked at."""
 
 
 def increment_sensor(
@@ -99,6 +102,7 @@ class _Round:
     ) -> None:
         self._context, self._store, self._graph, self._preview = context, store, graph, preview
         self._known: dict[str, Any] = json.loads(context.cursor or "{}")
+        self._round: int = self._known.pop(_ROUND, 0)
         self._busy = under_way(context.instance)
         self._held: set[FeatureKey] = set()
         self._said: list[str] = []
@@ -110,10 +114,12 @@ class _Round:
         keys = (key for target in wanted for key in (target.key, *target.parents))
         tick = Tick.begin(self._context.instance, keys)
         try:
-            for target in wanted:
-                if not self._consider(target, tick):
-                    self._said.append(f"{target.feature} and others are asked at the next tick")
-                    break
+            left = [target.feature for target in wanted if not self._consider(target, tick)]
+            if left:
+                others = f" and {len(left) - 1} more" if len(left) > 1 else ""
+                self._said.append(f"{left[0]}{others} will be asked at the next tick")
+            else:
+                self._round += 1
         except StoreUnavailableError as error:
             if not is_locked(error):
                 raise
@@ -123,13 +129,14 @@ class _Round:
         return dg.SensorResult(
             run_requests=self._requests,
             skip_reason=None if self._requests else f"No run is needed: {said}.",
-            cursor=json.dumps(self._known),
+            cursor=json.dumps(self._known | {_ROUND: self._round}),
         )
 
     def _consider(self, target: Target, tick: Tick) -> bool:
         """Request a run where it is time for one; False where there is no time to look."""
         looked = self._look(target, tick)
         if looked is None:
+            self._held.add(target.feature)  # it may have something to do
             return False
         where, found = looked
         is_busy = target.key in self._busy
@@ -180,12 +187,13 @@ class _Round:
     def _look(self, target: Target, tick: Tick) -> tuple[str, Pending] | None:
         """What there is to do, and as of which position; from memory where nothing moved."""
         now, name = tick.position(self._graph, target), str(target.key)
-        known = self._known.get(name)
-        if known is None or not now.is_complete or known["position"] != now.text:
+        known: dict[str, Any] = self._known.get(name, {})
+        if not self._holds(known, now):
             if tick.is_over:
                 return None
             found = look(self._store, self._graph, target, columns_of(target))
             known = {"position": now.after(found), "new": found.new, "stale": found.stale}
+            known |= {"text": now.text, "round": self._round}
             if str(found.cost):
                 known["cost"] = found.cost.model_dump(exclude_none=True)
             if target.partitions is not None:
@@ -194,6 +202,16 @@ class _Round:
             self._known[name] = known
         cost = Cost.model_validate(known.get("cost", {}))
         return known["position"], Pending(known["new"], known["stale"], cost=cost)
+
+    def _holds(self, known: Mapping[str, Any], now: Position) -> bool:
+        """Whether what is remembered of a feature need not be asked again.
+
+        Where Dagster does not know every parent, something may have moved all the same. Then it is
+        asked once a round, and a round may take several ticks: so that every feature has its turn.
+        """
+        if now.is_complete:
+            return known.get("position") == now.text
+        return (known.get("text"), known.get("round")) == (now.text, self._round)
 
 
 def preview_tags(found: Iterable[Pending]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
@@ -27,7 +28,7 @@ from metaxy_dagster import (
 from metaxy_dagster.automation import tick as ticks
 from tests.dagster import crowd
 from tests.dagster.automated import History
-from tests.dagster.conftest import resources, rows
+from tests.dagster.conftest import resources, rows, videos
 
 pytestmark = pytest.mark.slow
 
@@ -272,7 +273,7 @@ class TestATickThatTakesLong:
         history = History()
         history.list(a="1")
         sensor = increment_sensor(["ex/crop", "ex/words"], graph=history.graph, store=history.store)
-        TestATickThatTakesLong.over = iter([True, False, False])
+        TestATickThatTakesLong.over = iter([True, True, False, False])
         late, then = (
             sensor.evaluate_tick(
                 dg.build_sensor_context(instance=history.instance, definitions=history.defs)
@@ -281,8 +282,27 @@ class TestATickThatTakesLong:
         )
         assert late.run_requests == []
         assert late.skip_message == (
-            "No run is needed: ex/crop and others are asked at the next tick."
+            "No run is needed: ex/crop and 1 more will be asked at the next tick."
         )
         assert [request.asset_selection for request in then.run_requests or ()] == [
             [dg.AssetKey(["ex", "crop"])]
         ]
+
+    def test_of_a_sensor_whose_features_must_be_asked_at_every_tick(self) -> None:
+        history = History()
+        with history.store.open("w") as opened:  # by somebody else: Dagster knows of no video
+            rows = opened.resolve_update("ex/video", samples=videos({"a": "1"})).todo()
+            opened.write("ex/video", rows)
+        sensor = increment_sensor(["ex/crop", "ex/words"], graph=history.graph, store=history.store)
+        cursor, asked = None, []
+        # The first tick has time for one feature, the second for the other.
+        for over in ([False, True], [False]):
+            left = iter(over)
+            TestATickThatTakesLong.over = left
+            context = dg.build_sensor_context(
+                instance=history.instance, definitions=history.defs, cursor=cursor
+            )
+            cursor = sensor.evaluate_tick(context).cursor
+            asked.append(sorted(name for name in json.loads(cursor or "{}") if name))
+            assert next(left, None) is None
+        assert [len(names) for names in asked] == [1, 2]
