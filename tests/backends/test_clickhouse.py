@@ -151,7 +151,7 @@ def test_hard_deletes_remove_rows_of_every_version(clickhouse):
             "sample-7",
         ]
         assert store.backend.fetch("SELECT count() FROM a") == [(2,)]
-        assert list(store.backend.tables()) == ["a", "metaxy_system__store"]
+        assert list(store.backend.tables()) == ["a", "metaxy_system__marks", "metaxy_system__store"]
 
 
 def test_a_mark_of_a_childless_parent_may_come_into_a_table_that_had_no_null_ids(clickhouse):

@@ -156,7 +156,9 @@ def test_a_database_of_another_encoding_is_refused(postgres_server, caplog):
 
 def test_reading_a_schema_that_does_not_exist_names_the_next_step(postgres):
     store = postgres("never made", graph=FEATURES)
-    with pytest.raises(StoreUnavailableError, match="'never made'. Write to the store") as error:
+    with pytest.raises(
+        StoreUnavailableError, match="'never made'. The first write makes it"
+    ) as error:
         with store.open("r"):
             pass
     assert error.value.reason == "missing"
