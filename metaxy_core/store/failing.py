@@ -76,8 +76,8 @@ def _without_done(store: BaseStore, plan: FeaturePlan, failed: pl.DataFrame) -> 
 
     Columns in: the unit, `metaxy_commit`.
     """
-    table = store.backend.scan(plan.key.to_table())
-    if table is None or not failed.height:
+    table = store.backend.scan(plan.key.to_table()) if failed.height else None
+    if table is None:
         return failed
     unit, version = list(plan.unit), store.graph.versions[plan.key].feature
     units = store.backend.load(nw.from_native(failed.select(unit).lazy()))

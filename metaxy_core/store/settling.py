@@ -10,7 +10,7 @@ the mark; other declarations change its key: then everything is compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -88,15 +88,12 @@ def look(
     if not _is_plain(store, request):
         return Moved()
     keys = [plan.key, *(edge.parent.key for edge in plan.edges)]
+    if sum(reach.rows for reach in _reached(store, keys).values()) < FROM_ROWS:
+        return Moved()
     known, removed = marks.load(store.backend, plan.key, [key.to_table() for key in keys])
-    reached: dict[FeatureKey, Reach] = {}
-    for key in keys:
-        before = None if known is None else known.tables.get(key.to_table())
-        reach = store.backend.reach(key.to_table(), before.last if before else 0)
-        if reach is not None:
-            reached[key] = reach
+    reached = _reached(store, keys, known)
     total = sum(reach.rows for reach in reached.values())
-    if total < FROM_ROWS or not any(edge.parent.key in reached for edge in _finest(plan)):
+    if not any(edge.parent.key in reached for edge in _finest(plan)):
         return Moved()
     at = {
         key.to_table(): Extent(reach.rows, reach.last, removed.get(key.to_table(), 0))
@@ -113,8 +110,9 @@ def look(
     if sum(reach.beyond for reach in reached.values()) > total * LARGEST_PART:
         return Moved(None, mark, known)
     commits = {key: before.last for key, before in up_to.items() if reached[key].beyond}
-    pending = _pending(plan, known, own(), engine)
-    moving = Moving(plan, store.graph, own(), tables(), commits)
+    mine = own()
+    pending = _pending(plan, known, mine, engine)
+    moving = Moving(plan, store.graph, mine, tables(), commits)
     return Moved(engine.hold(lambda: moving.units(pending)), mark, known)
 
 
@@ -139,6 +137,19 @@ def parent_within(
     samples = rows.join(wanted, on=own, how="semi").select(*parent.unit)
     unit = list(parent.unit)
     return rows.join(samples.unique(unit, keep="any"), on=unit, how="semi")
+
+
+def _reached(
+    store: BaseStore, keys: Sequence[FeatureKey], known: Mark | None = None
+) -> dict[FeatureKey, Reach]:
+    """How far the tables that exist go, and how far beyond a mark."""
+    found = {}
+    for key in keys:
+        before = None if known is None else known.tables.get(key.to_table())
+        reach = store.backend.reach(key.to_table(), before.last if before else 0)
+        if reach is not None:
+            found[key] = reach
+    return found
 
 
 def _is_plain(store: BaseStore, request: Request) -> bool:
