@@ -1,116 +1,76 @@
-"""`make bench`: one table, each figure beside what it has to reach."""
+"""`make bench`: the suites, and one table of what they measured beside what there is to reach.
+
+`python -m benchmarks --samples 10000 -k read` measures some of it: what is not known here is
+pytest's.
+"""
 
 from __future__ import annotations
 
-import subprocess
+import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-import duckdb
-from rich.console import Console
-from rich.table import Table
+import pytest
 
-from benchmarks import by_hand
-from benchmarks.clock import median, paired
-from benchmarks.data import GRAPH, layered, videos
-from metaxy_core import DuckDBMetadataStore, Graph
+from benchmarks import figures
+from benchmarks.figures import many, seconds
+from benchmarks.suites.measure import Figure
 
-MILLION = 1_000_000
-Row = tuple[str, str, str]
+SUITES = Path(__file__).parent / "suites"
+NAMES = ("what", "samples", "metaxy", "beside", "ratio", "to reach")
 
 
-def versions_of_a_graph() -> Row:
-    specs = layered(1_000)
-    taken = median(lambda: Graph(specs).versions)
-    return "all versions of a 1,000-feature graph", f"{taken * 1e3:.0f} ms", "≤ 100 ms"
+def measure(samples: int, name: str, *options: str) -> None:
+    """Run the suites, print the table, and keep the figures under a name."""
+    with tempfile.TemporaryDirectory() as temporary:
+        result = Path(temporary) / "result.json"
+        asked = [str(SUITES), f"--samples={samples}", f"--benchmark-json={result}"]
+        quiet = ["--benchmark-quiet", "--benchmark-disable-gc", f"--basetemp={temporary}/files"]
+        code = pytest.main([*asked, *quiet, *options])
+        if code:
+            sys.exit(int(code))
+        found = json.loads(result.read_text())["benchmarks"]
+    rows = [one["extra_info"]["figure"] for one in found]
+    figures.keep(name, rows)
+    figures.show("metaxy on DuckDB, this machine", NAMES, table(rows))
 
 
-def import_of_the_core() -> Row:
-    def imported() -> None:
-        subprocess.run([sys.executable, "-c", "import metaxy_core"], check=True)
-
-    def nothing() -> None:
-        subprocess.run([sys.executable, "-c", "pass"], check=True)
-
-    ours, bare, _ = paired(imported, nothing, runs=7)
-    return "import metaxy_core", f"{(ours - bare) * 1e3:.0f} ms", "≤ 300 ms"
+def table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """What the table says of figures that were kept."""
+    return [_row(Figure(**row)) for row in rows]
 
 
-def small_resolve(folder: Path) -> Row:
-    store = DuckDBMetadataStore(folder / "small.duckdb", graph=GRAPH)
-    with store.open("w"):
-        store.write("video", videos(10_000))
-        store.write("crop", store.resolve_update("crop").todo())
-        store.write("video", videos(10_000, changed=1_000).head(1_000))
-        taken = median(lambda: store.resolve_update("crop"), runs=15, warm=2)
-    return "resolve 10 k samples, 10 % changed, warm", f"{taken * 1e3:.0f} ms", "≤ 60 ms"
+def _row(one: Figure) -> list[str]:
+    shown = f"{one.value / 1e9:.2f} GB" if one.unit == "bytes" else seconds(one.value)
+    beside = f"{one.beside} {seconds(one.partner)}" if one.partner is not None else "–"
+    ratio = "–" if one.ratio is None else f"{one.ratio:.2f}×"
+    if one.ratio is not None and one.ratio < 0.2:
+        ratio = f"1/{1 / one.ratio:.0f}"
+    mark = "" if one.reached is None else " ✓" if one.reached else " ✗"
+    samples = many(one.samples) if one.samples else "–"
+    return [one.what, samples, shown, beside, ratio, _wanted(one) + mark]
 
 
-def large_resolve(folder: Path) -> Row:
-    path = folder / "large.duckdb"
-    store = DuckDBMetadataStore(path, graph=GRAPH)
-    with store.open("w"):
-        store.write("video", videos(MILLION))
-        store.write("crop", store.resolve_update("crop").todo())
-        store.write("video", videos(MILLION, changed=MILLION // 10).head(MILLION // 10))
-    statement = by_hand.resolve(GRAPH)
-    with store.open("r"), duckdb.connect(str(path), read_only=True, config=_OFFLINE) as connection:
-
-        def theirs() -> None:
-            assert connection.execute(statement).pl().height == MILLION // 10
-
-        def ours() -> None:
-            assert len(store.resolve_update("crop").stale) == MILLION // 10
-
-        one, other, ratio = paired(ours, theirs)
-    shown = f"{one:.2f} s, by hand {other:.2f} s: {ratio:.2f}×"
-    return "resolve 1 M samples, 10 % changed", shown, "≤ 2× by hand"
-
-
-def write(folder: Path) -> Row:
-    frame = videos(MILLION)
-    store = DuckDBMetadataStore(folder / "write.duckdb", graph=GRAPH)
-    with store.open("w"):
-        store.write("video", frame)
-    with duckdb.connect(str(folder / "write.duckdb"), config=_OFFLINE) as connection:
-        stored = connection.execute("FROM video").to_arrow_table()
-
-    def ours() -> None:
-        path = folder / "ours.duckdb"
-        path.unlink(missing_ok=True)
-        with DuckDBMetadataStore(path, graph=GRAPH).open("w") as fresh:
-            fresh.write("video", frame)
-
-    def theirs() -> None:
-        path = folder / "theirs.duckdb"
-        path.unlink(missing_ok=True)
-        with duckdb.connect(str(path), config=_OFFLINE) as connection:
-            connection.register("incoming", stored)
-            connection.execute("CREATE TABLE video AS FROM incoming")
-
-    one, other, ratio = paired(ours, theirs)
-    shown = f"{one:.2f} s, bare Arrow {other:.2f} s: {ratio:.2f}×"
-    return "write 1 M rows from Polars", shown, "≤ 2× a bare Arrow insert"
-
-
-_OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+def _wanted(one: Figure) -> str:
+    if one.most is None:
+        return "told"
+    if one.unit == "ratio":
+        return f"≤ {one.most:g}×" if one.most >= 1 else f"≤ 1/{1 / one.most:.0f}"
+    if one.unit == "bytes":
+        return f"≤ {one.most / 1e9:g} GB"
+    return f"≤ {'+' if one.unit == 'over' else ''}{seconds(one.most)}"
 
 
 def main() -> None:
-    """Measure and print."""
-    table = Table("what", "measured", "to reach", title="metaxy on DuckDB, this machine")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        for row in (
-            versions_of_a_graph(),
-            import_of_the_core(),
-            small_resolve(folder),
-            large_resolve(folder),
-            write(folder),
-        ):
-            table.add_row(*row)
-    Console(width=110).print(table)
+    """Measure with as many samples as are asked for."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("--samples", type=int, default=1_000_000, help="of the largest dataset")
+    parser.add_argument("--name", default="bench", help="under which the figures are kept")
+    asked, options = parser.parse_known_args()
+    measure(asked.samples, asked.name, *options)
 
 
 if __name__ == "__main__":

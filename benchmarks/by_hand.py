@@ -1,92 +1,203 @@
-"""What a good engineer would write by hand for the same tables and hashes: SQL, and Polars."""
+"""What a good engineer would write by hand for the same tables and hashes: SQL, and Polars.
+
+It takes the last row of each sample, compares, and fetches what is to do. It knows nothing of
+deletes, of versions come back to, or of sets of children that are still open.
+"""
 
 from __future__ import annotations
 
 import polars as pl
 import polars_hash  # noqa: F401  # gives expressions their `nchash`
 
+from benchmarks.graphs import Feature, Shape
 from metaxy_core import Graph, HashScheme
 
 _LAST = {
     "window": """
-    SELECT id, {columns} FROM {table} WHERE metaxy_deleted_at IS NULL
-    QUALIFY row_number() OVER (PARTITION BY id ORDER BY metaxy_commit DESC) = 1""",
+    SELECT {columns} FROM {table} WHERE metaxy_deleted_at IS NULL
+    QUALIFY row_number() OVER (PARTITION BY {unit} ORDER BY metaxy_commit DESC) = 1""",
     "distinct on": """
-    SELECT DISTINCT ON (id) id, {columns} FROM {table} WHERE metaxy_deleted_at IS NULL
-    ORDER BY id, metaxy_commit DESC""",
+    SELECT DISTINCT ON ({unit}) {columns} FROM {table} WHERE metaxy_deleted_at IS NULL
+    ORDER BY {unit}, metaxy_commit DESC""",
     "limit by": """
-    SELECT id, {columns} FROM {table} WHERE metaxy_deleted_at IS NULL
-    ORDER BY id, metaxy_commit DESC LIMIT 1 BY id""",
+    SELECT {columns} FROM {table} WHERE metaxy_deleted_at IS NULL
+    ORDER BY {unit}, metaxy_commit DESC LIMIT 1 BY {unit}""",
     # SQLite alone: other columns come from the row that has the maximum.
     "bare columns": """
-    SELECT id, {columns}, max(metaxy_commit) FROM {table} WHERE metaxy_deleted_at IS NULL
-    GROUP BY id""",
+    SELECT {columns}, max(metaxy_commit) FROM {table} WHERE metaxy_deleted_at IS NULL
+    GROUP BY {unit}""",
 }
-_PARENT = "path, metaxy_data_version__audio AS audio, metaxy_data_version__frames AS frames"
-_STORED = "metaxy_provenance__audio AS audio, metaxy_provenance__frames AS frames"
-_EXPECTED = "SELECT id, path, {audio} AS audio, {frames} AS frames FROM parent"
-_COMPARED = """
-    SELECT coalesce(e.id, s.id) AS id, path, e.audio AS audio, e.frames AS frames,
-        CASE WHEN e.id IS NULL THEN 'orphaned' WHEN s.id IS NULL THEN 'new'
-            WHEN e.audio <> s.audio OR e.frames <> s.frames THEN 'stale' END AS status
-    FROM expected e FULL JOIN stored s ON e.id = s.id"""
-# SQLite would compare every row with every other.
-_GROUPED = """
-    SELECT id, max(path) AS path, max(audio) AS audio, max(frames) AS frames,
-        CASE WHEN max(audio) IS NULL THEN 'orphaned' WHEN max(old_audio) IS NULL THEN 'new'
-            WHEN max(audio) <> max(old_audio) OR max(frames) <> max(old_frames) THEN 'stale'
-        END AS status
-    FROM (SELECT id, path, audio, frames, NULL AS old_audio, NULL AS old_frames FROM expected
-        UNION ALL SELECT id, NULL, NULL, NULL, audio, frames FROM stored)
-    GROUP BY id"""
+MD5 = "md5({texts})"
+_SEPARATOR = "'\x1f'"
 
 
 def resolve(
-    graph: Graph,
+    shape: Shape,
+    key: str,
     *,
     last: str = "window",
-    digest: str = "md5('{seed}' || chr(31) || {text})",
+    digest: str = MD5,
     grouped: bool = False,
 ) -> str:
-    """The hand-written resolve of `crop`, with the seeds of its fields put in.
+    """The hand-written resolve of a derived feature, with the seeds of its fields put in.
 
-    `last` is one of the ways to say "the last row of each id"; `digest` is the engine's.
+    Args:
+        last: one of the ways to say "the last row of each unit".
+        digest: the engine's; `{texts}` is what is digested.
+        grouped: where an engine has no good full join.
     """
-    digests = {name: digest.format(seed=seed, text=name) for name, seed in _seeds(graph).items()}
-    way = _LAST[last]
+    feature = shape[key]
+    tables = {name: _parent(shape, feature, shape[name], last) for name in feature.parents}
+    tables["stored"] = _last(
+        last,
+        key,
+        feature.unit,
+        [*feature.unit, *(f"metaxy_provenance__{f} AS {f}" for f in feature.fields)],
+    )
+    if "aggregation" in feature.parents.values():
+        tables |= _groups(feature, digest)
+    tables["expected"] = _expected(shape, feature, digest)
+    tables["compared"] = (_grouped if grouped else _joined)(feature, _told(shape, feature))
+    named = "\n), ".join(f"{name}_rows AS ({text}" for name, text in tables.items())
+    return f"WITH {named}\n)\nSELECT * FROM compared_rows WHERE status IS NOT NULL"
+
+
+def read(feature: Feature) -> str:
+    """The last row of every sample, with the columns that a reader wants."""
+    columns = [*feature.ids, feature.column, "metaxy_provenance", "metaxy_data_version"]
+    return _last("window", feature.key, feature.ids, columns)
+
+
+def _last(way: str, table: str, unit: tuple[str, ...], columns: list[str]) -> str:
+    return _LAST[way].format(table=table, unit=", ".join(unit), columns=", ".join(columns))
+
+
+def _parent(shape: Shape, feature: Feature, parent: Feature, last: str) -> str:
+    wanted = [ref.split("/") for refs in feature.fields.values() for ref in refs]
+    fields = [name for key, name in wanted if key == parent.key]
+    versions = [f"metaxy_data_version__{f} AS {parent.key}_{f}" for f in sorted(set(fields))]
+    return _last(last, parent.key, parent.ids, [*parent.ids, *_known(shape, parent), *versions])
+
+
+def _groups(feature: Feature, digest: str) -> dict[str, str]:
+    """A group is digested from its members, each one's id and data version, sorted."""
+    (parent,) = feature.parents
+    refs = sorted({ref.replace("/", "_") for refs in feature.fields.values() for ref in refs})
+    member = {
+        ref: digest.format(texts=f"{digest.format(texts='id')} || {_SEPARATOR} || {ref}")
+        for ref in refs
+    }
+    ids = ", ".join(feature.ids)
+    members = ", ".join(f"{text} AS {ref}" for ref, text in member.items())
+    joined = ", ".join(
+        f"{digest.format(texts=f'string_agg({ref}, {_SEPARATOR} ORDER BY {ref})')} AS {ref}"
+        for ref in refs
+    )
+    return {
+        "member": f"\n    SELECT {ids}, {members} FROM {parent}_rows",
+        "group": f"\n    SELECT {ids}, {joined} FROM member_rows GROUP BY {ids}",
+    }
+
+
+def _told(shape: Shape, feature: Feature) -> list[str]:
+    """What the parents tell of a unit; of a group they tell nothing."""
+    if "aggregation" in feature.parents.values():
+        return []
+    return [column for name in feature.parents for column in _known(shape, shape[name])]
+
+
+def _known(shape: Shape, feature: Feature) -> list[str]:
+    """The columns that a feature's rows have besides ids: what the roots above told."""
+    return _told(shape, feature) if feature.parents else [feature.column]
+
+
+def _expected(shape: Shape, feature: Feature, digest: str) -> str:
+    fields = [
+        digest.format(
+            texts=f" || {_SEPARATOR} || ".join([f"'{_seed(feature, name)}'", *_texts(refs)])
+        )
+        + f" AS {name}"
+        for name, refs in feature.fields.items()
+    ]
+    first, *others = feature.parents
+    unit = ", ".join(feature.unit)
+    source = "group_rows" if "aggregation" in feature.parents.values() else f"{first}_rows"
+    for other in others:
+        source += f" JOIN {other}_rows USING ({unit})"
+    columns = ", ".join([*feature.unit, *_told(shape, feature), *fields])
+    return f"\n    SELECT {columns} FROM {source}"
+
+
+def _texts(refs: tuple[str, ...]) -> list[str]:
+    return [ref.replace("/", "_") for ref in refs]
+
+
+def _joined(feature: Feature, told: list[str]) -> str:
+    unit, fields = feature.unit, list(feature.fields)
+    columns = [
+        *(f"coalesce(e.{name}, s.{name}) AS {name}" for name in unit),
+        *told,
+        *(f"e.{name} AS {name}" for name in fields),
+    ]
+    differs = " OR ".join(f"e.{name} <> s.{name}" for name in fields)
+    on = " AND ".join(f"e.{name} = s.{name}" for name in unit)
     return f"""
-WITH parent AS ({way.format(table="video", columns=_PARENT)}
-), stored AS ({way.format(table="crop", columns=_STORED)}
-), expected AS ({_EXPECTED.format(**digests)}
-), compared AS ({_GROUPED if grouped else _COMPARED}
-)
-SELECT * FROM compared WHERE status IS NOT NULL"""
+    SELECT {", ".join(columns)},
+        CASE WHEN e.{unit[0]} IS NULL THEN 'orphaned' WHEN s.{unit[0]} IS NULL THEN 'new'
+            WHEN {differs} THEN 'stale' END AS status
+    FROM expected_rows e FULL JOIN stored_rows s ON {on}"""
 
 
-def resolve_in_polars(graph: Graph, video: pl.LazyFrame, crop: pl.LazyFrame) -> pl.DataFrame:
-    """The same, over the rows of both tables."""
+def _grouped(feature: Feature, told: list[str]) -> str:
+    """SQLite would compare every row with every other."""
+    unit, fields = ", ".join(feature.unit), list(feature.fields)
+    columns = ", ".join(f"max({name}) AS {name}" for name in (*told, *fields))
+    differs = " OR ".join(f"max({name}) <> max(old_{name})" for name in fields)
+    no_text = ", ".join(f"NULL AS old_{name}" for name in fields)
+    nothing = ", ".join("NULL" for _ in (*told, *fields))
+    return f"""
+    SELECT {unit}, {columns},
+        CASE WHEN max({fields[0]}) IS NULL THEN 'orphaned'
+            WHEN max(old_{fields[0]}) IS NULL THEN 'new'
+            WHEN {differs} THEN 'stale' END AS status
+    FROM (SELECT {", ".join((unit, *told, *fields))}, {no_text} FROM expected_rows
+        UNION ALL SELECT {unit}, {nothing}, {", ".join(fields)} FROM stored_rows)
+    GROUP BY {unit}"""
+
+
+def resolve_in_polars(
+    shape: Shape, key: str, parent: pl.LazyFrame, stored: pl.LazyFrame
+) -> pl.DataFrame:
+    """The same over the rows of both tables, for a feature with one parent, one to one."""
+    feature = shape[key]
 
     def last(rows: pl.LazyFrame, **columns: str) -> pl.LazyFrame:
         live = rows.filter(pl.col("metaxy_deleted_at").is_null())
         slim = live.select("id", "metaxy_commit", **{k: pl.col(v) for k, v in columns.items()})
         return slim.sort("metaxy_commit").unique("id", keep="last")
 
-    seeds = _seeds(graph)
-    parent = last(
-        video, path="path", audio="metaxy_data_version__audio", frames="metaxy_data_version__frames"
+    fields = list(feature.fields)
+    refs = {ref: ref.split("/")[1] for refs in feature.fields.values() for ref in refs}
+    rows = last(
+        parent, path="path", **{ref: f"metaxy_data_version__{name}" for ref, name in refs.items()}
     )
-    expected = parent.select(
-        "id", "path", *(_digest(pl.format(f"{seeds[n]}\x1f{{}}", n)).alias(n) for n in seeds)
+    expected = rows.select(
+        "id",
+        "path",
+        *(
+            _digest(
+                pl.concat_str(pl.lit(_seed(feature, name)), *map(pl.col, used), separator="\x1f")
+            ).alias(name)
+            for name, used in feature.fields.items()
+        ),
     )
-    stored = last(crop, audio="metaxy_provenance__audio", frames="metaxy_provenance__frames")
-    both = expected.join(stored, on="id", how="full", coalesce=True)
-    differs = (pl.col("audio") != pl.col("audio_right")) | (
-        pl.col("frames") != pl.col("frames_right")
-    )
+    old = last(stored, **{name: f"metaxy_provenance__{name}" for name in fields})
+    both = expected.join(old, on="id", how="full", coalesce=True)
+    differs = pl.any_horizontal(pl.col(name) != pl.col(f"{name}_right") for name in fields)
     status = (
-        pl.when(pl.col("audio").is_null())
+        pl.when(pl.col(fields[0]).is_null())
         .then(pl.lit("orphaned"))
-        .when(pl.col("audio_right").is_null())
+        .when(pl.col(f"{fields[0]}_right").is_null())
         .then(pl.lit("new"))
         .when(differs)
         .then(pl.lit("stale"))
@@ -119,13 +230,6 @@ def _digest(text: pl.Expr) -> pl.Expr:
     return hashed
 
 
-def _seeds(graph: Graph) -> dict[str, str]:
-    scheme = HashScheme()
-    return {
-        str(field.key): scheme.seed(
-            str(field.key),
-            field.spec.code_version,
-            [f"{ref.feature}/{ref.field}" for ref in field.parents],
-        )
-        for field in graph.plan("crop").fields
-    }
+def _seed(feature: Feature, name: str) -> str:
+    """The static half of a field's digest; every code version is 1."""
+    return HashScheme().seed(name, "1", feature.fields[name])

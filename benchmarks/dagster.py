@@ -20,7 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clock import paired, processor_seconds, seconds
-from benchmarks.data import GRAPH, layered, videos
+from benchmarks.data import samples
+from benchmarks.graphs import PAIRED
+from benchmarks.ours import graph_of, layered
 from metaxy_core import DuckDBMetadataStore, Graph
 from metaxy_dagster import (
     Increment,
@@ -30,6 +32,7 @@ from metaxy_dagster import (
     feature_asset,
 )
 
+GRAPH = graph_of(PAIRED)
 SAMPLES, CHUNK = 100_000, 1_000
 EARLY, LATE = 10, 90
 REPETITIONS = 3
@@ -43,7 +46,7 @@ def one_run(folder: Path) -> Iterator[Row]:
     """A run beside the same loop by the store alone; they take turns, each on a fresh file."""
     whole = folder / "videos.duckdb"
     with DuckDBMetadataStore(whole, graph=GRAPH).open("w") as store:
-        store.write("video", videos(SAMPLES))
+        store.write("video", samples(PAIRED["video"], SAMPLES))
     memory: list[tuple[int, int]] = []
     events: list[int] = []
 

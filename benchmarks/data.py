@@ -1,38 +1,45 @@
-"""The same made-up videos for every measurement: text ids, two fields."""
+"""The same made-up samples for every system that is measured."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import polars as pl
 
-from metaxy_core import FeatureSpec, Graph
+from benchmarks.graphs import Feature
 
-GRAPH = Graph(
-    [
-        FeatureSpec("video", id_columns=["id"], fields=["audio", "frames"]),
-        FeatureSpec("crop", id_columns=["id"], fields=["audio", "frames"], deps=["video"]),
-    ]
-)
+Ids = Literal["text", "integer"]
+MEMBERS, CHILDREN = 10, 2
+"""Of a group; of a parent."""
 
 
-def videos(samples: int, changed: int = 0) -> pl.DataFrame:
-    """Videos with a path and text provenance; the first `changed` have another sound track."""
-    number = pl.int_range(samples)
-    audio = pl.when(number < changed).then(pl.lit("new")).otherwise(pl.lit("old"))
+def samples(
+    root: Feature, count: int, *, first: int = 0, version: int = 0, ids: Ids = "text"
+) -> pl.DataFrame:
+    """Samples of a root, with a text of one's own for each field.
+
+    Of another `version` they differ in the first field alone.
+    """
+    number = pl.int_range(first, first + count, dtype=pl.Int64)
+    texts = {name: pl.format(f"{name}-{{}}", number) for name in root.fields}
+    changing = next(iter(texts))
+    texts[changing] = pl.format(f"{changing}-{{}}-{version}", number)
+    members = [text.alias(name) for name, text in texts.items()]
+    told = {
+        "channel": pl.format("channel-{}", number // MEMBERS),
+        "path": pl.format("s3://bucket/videos/{}.mp4", number),
+        "caption": pl.format("what is said of {}", number),
+    }
     return pl.select(
-        id=pl.format("sample-{}", number),
-        path=pl.format("s3://bucket/videos/{}.mp4", number),
-        metaxy_provenance_by_field=pl.struct(audio=audio, frames=pl.format("frames-{}", number)),
+        pl.format("sample-{}", number).alias("id") if ids == "text" else number.alias("id"),
+        told[root.column].alias(root.column),
+        pl.struct(*members).alias("metaxy_provenance_by_field"),
     )
 
 
-def layered(features: int, width: int = 10) -> list[FeatureSpec]:
-    """A layered graph: each feature has three fields and three parents in the layer above."""
-    fields = ["a", "b", "c"]
-    return [
-        FeatureSpec(
-            f"layer{i // width}/f{i % width}",
-            fields=fields,
-            deps=[f"layer{i // width - 1}/f{j}" for j in range(3)] if i >= width else [],
-        )
-        for i in range(features)
-    ]
+def results(feature: Feature, todo: pl.DataFrame) -> pl.DataFrame:
+    """What computing the rows of an increment gives: themselves; of an expansion, children."""
+    if "expansion" not in feature.parents.values():
+        return todo
+    numbers = pl.DataFrame({"number": range(CHILDREN)}, schema={"number": pl.Int64})
+    return todo.join(numbers, how="cross")

@@ -1,5 +1,6 @@
-"""`make bench-stores`: resolve and write on every store, beside the same work by hand.
+"""`make bench-stores`: resolve and write on every other store, beside the same work by hand.
 
+DuckDB is measured by `make bench`.
 `python -m benchmarks.stores ClickHouse SQLite --samples 100000` measures some of it.
 """
 
@@ -16,8 +17,10 @@ from rich.table import Table
 
 from benchmarks import by_hand
 from benchmarks.clock import paired
-from benchmarks.data import GRAPH, videos
-from benchmarks.systems import SYSTEMS, System
+from benchmarks.data import samples as samples_of
+from benchmarks.graphs import PAIRED
+from benchmarks.ours import change
+from benchmarks.systems import GRAPH, SYSTEMS, System
 from metaxy_core import MetadataStore
 
 SIZES = (100_000, 1_000_000)
@@ -30,7 +33,7 @@ def measured(system: System, samples: int, folder: Path) -> Iterator[tuple[str, 
         yield "write", *_shown(*_write(system, store, samples, runs))
         store.write("crop", store.resolve_update("crop").todo())
         changed = samples // 10
-        store.write("video", videos(samples, changed=changed).head(changed))
+        change(store, PAIRED, changed)
         yield "resolve", *_shown(*_resolve(system, store, changed, runs))
 
 
@@ -38,7 +41,7 @@ def _write(
     system: System, store: MetadataStore, samples: int, runs: int
 ) -> tuple[float, float, float]:
     """All samples of the root into an empty table: digests, and the rows stored."""
-    frame = videos(samples)
+    frame = samples_of(PAIRED["video"], samples)
     store.write("video", frame)
     scanned = store.backend.scan("video")
     assert scanned is not None

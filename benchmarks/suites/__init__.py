@@ -1,0 +1,1 @@
+"""What is measured, with pytest-benchmark: `make bench`."""
