@@ -68,7 +68,7 @@ def replaced(page: str, name: str, text: str) -> str:
 
 def drawn(outcomes: Sequence[dict[str, Any]]) -> str:
     """The picture of what the peer was measured at."""
-    groups = [(one["what"].replace(" changed", ""), one["seconds"]) for one in outcomes]
+    groups = [(one["what"], one["seconds"]) for one in outcomes]
     return picture.draw("Seconds in one run, in turns; each group to its own scale", groups)
 
 

@@ -1,11 +1,11 @@
-"""Filled stores: made once, kept one at a time, because large ones take gigabytes."""
+"""Filled stores: made once; of large ones, which take gigabytes, one at a time."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from metaxy_core import DuckDBMetadataStore
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 SMALL = SIZES[0]
-ROOM = 4e9
-"""Bytes of filled stores that may be there when another one is made."""
+LARGE = 4_000_000
+"""Rows from which on one dataset at a time is kept."""
 
 
 @dataclass(frozen=True, order=True)
@@ -40,6 +40,11 @@ class Dataset:
         """The graph as a value."""
         return SHAPES[self.name]
 
+    @property
+    def rows(self) -> int:
+        """About how many rows all features have."""
+        return self.samples * self.versions * len(self.shape.features)
+
     def __str__(self) -> str:
         kind = "" if self.ids == "text" else ", integer ids"
         history = "" if self.versions == 1 else f", {self.versions} versions"
@@ -53,7 +58,7 @@ def size(most: int, weight: int = 1) -> int:
 
 
 class Shelf:
-    """The filled stores of a session, in a folder; the oldest go where they take too much room."""
+    """The filled stores of a session, in a folder; of the large ones the last one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._numbers = folder, count()
@@ -62,20 +67,37 @@ class Shelf:
     def path(self, dataset: Dataset) -> Path:
         """A file, to be read."""
         if dataset not in self._made:
-            while sum(path.stat().st_size for path in self._made.values()) > ROOM:
-                self._made.pop(next(iter(self._made))).unlink()
-            self._made[dataset] = self._filled(dataset)
+            made = self._compacted(dataset) if dataset.compacted else self._filled(dataset)
+            self._made[dataset] = made
         return self._made[dataset]
 
     def _filled(self, dataset: Dataset) -> Path:
-        made = self._folder / f"{next(self._numbers)}.duckdb"
-        store, shape = ours.store_of(made, dataset.shape), dataset.shape
-        with store.open("w"):
-            ours.fill(store, shape, dataset.samples, ids=dataset.ids, versions=dataset.versions)
-            if dataset.compacted:
-                store.compact()
-                ours.settle(store, shape)
+        if dataset.rows > LARGE:
+            for other in [one for one in self._made if one.rows > LARGE]:
+                self._made.pop(other).unlink()
+        made = self._new()
+        with ours.store_of(made, dataset.shape).open("w") as store:
+            ours.fill(
+                store,
+                dataset.shape,
+                dataset.samples,
+                ids=dataset.ids,
+                versions=dataset.versions,
+            )
         return made
+
+    def _compacted(self, dataset: Dataset) -> Path:
+        """The file of the same without compaction, which is that no more."""
+        before = replace(dataset, compacted=False)
+        made = self.path(before)
+        del self._made[before]
+        with ours.store_of(made, dataset.shape).open("w") as store:
+            store.compact()
+            ours.settle(store, dataset.shape)
+        return made
+
+    def _new(self) -> Path:
+        return self._folder / f"{next(self._numbers)}.duckdb"
 
     @contextmanager
     def changed_file(self, dataset: Dataset, changed: int) -> Iterator[Path]:
@@ -84,7 +106,7 @@ class Shelf:
         if not changed:
             yield path
             return
-        copied = Path(shutil.copy(path, self._folder / f"{next(self._numbers)}.duckdb"))
+        copied = Path(shutil.copy(path, self._new()))
         store = ours.store_of(copied, dataset.shape)
         with store.open("w"):
             ours.change(store, dataset.shape, changed, ids=dataset.ids)
