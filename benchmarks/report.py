@@ -56,8 +56,8 @@ def markdown(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def replaced(page: str, name: str, text: str) -> str:
     """The page with other text between the comments of a name.
 
-    >>> replaced("<!-- peer --> old <!-- /peer -->", "peer", "new")
-    '<!-- peer -->\\nnew\\n<!-- /peer -->'
+    Raises:
+        ValueError: it has no such comments.
     """
     opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
     between = re.compile(f"{re.escape(opening)}.*?{re.escape(closing)}", re.S)
