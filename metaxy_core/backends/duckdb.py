@@ -120,7 +120,7 @@ class DuckDBBackend(SqlBackend):
     def insert(self, table: str, rows: pa.Table) -> None:
         """See `SqlBackend.insert`; Arrow is read where it is, and one value for all rows once."""
         same = _constants(rows)
-        types: Mapping[str, dt.DataType] = self.columns(table) or {}
+        types = self.columns(table) or ibis.schema({})
         told = [f"?::{DuckDBType.to_string(types[n])} AS {self.quoted(n)}" for n in same]
         with self._registered(rows.drop_columns(list(same))) as source:
             self._native.execute(
