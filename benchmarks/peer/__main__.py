@@ -176,24 +176,25 @@ def _row(one: Outcome) -> list[str]:
 
 
 def measure(cases: tuple[Case, ...] = CASES) -> None:
-    """Measure, print and keep."""
+    """Measure and print; the figures of all cases are kept."""
     outcomes = []
     with tempfile.TemporaryDirectory() as temporary:
         for case in cases:
             outcomes.append(asdict(measured(case, Path(temporary))))
             Console(width=130).print(*rows(outcomes)[-1], sep="  ")
-    figures.keep("peer", outcomes)
+    if cases == CASES:
+        figures.keep("peer", outcomes)
     figures.show("metaxy beside metaxy 0.1.11 and SQL by hand, in turns", NAMES, rows(outcomes))
 
 
 def main() -> None:
-    """Measure all cases, or those of at most so many samples."""
+    """Measure all cases, or some."""
     parser = argparse.ArgumentParser(prog="benchmarks.peer", description=__doc__)
-    parser.add_argument("--samples", type=int, help="leave out cases with more")
+    parser.add_argument("only", nargs="*", metavar="word", help="cases whose name has all of these")
     asked = parser.parse_args()
     if not PYTHON.exists():
         sys.exit("The peer has no environment yet: run `make bench-peer`.")
-    measure(tuple(c for c in CASES if not asked.samples or c.samples <= asked.samples))
+    measure(tuple(case for case in CASES if all(word in case.name for word in asked.only)))
 
 
 if __name__ == "__main__":
