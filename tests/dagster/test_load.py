@@ -16,13 +16,15 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from metaxy_core import FeatureGraph, FeatureSpec, Graph
+from metaxy_core import FeatureGraph, FeatureSpec, Graph, StoreUnavailableError
 from metaxy_dagster import (
     Increment,
     MetaxyStore,
     build_feature_definitions,
     feature_asset,
+    feature_specs,
     increment_sensor,
+    metaxy_automation_sensor,
     on_increment,
 )
 from metaxy_dagster.automation import tick as ticks
@@ -230,10 +232,10 @@ def test_a_tick_asks_dagster_once_and_no_store_where_nothing_moved(
         opened.append(how)
         return open_store(self, *how, **more)
 
-    def counted_begin(asked: dg.DagsterInstance, keys: Any) -> Any:
+    def counted_begin(asked: dg.DagsterInstance, keys: Any, *more: Any) -> Any:
         wanted = set(keys)
         fetched.append(len(wanted))
-        return begin(asked, wanted)
+        return begin(asked, wanted, *more)
 
     monkeypatch.setattr(MetaxyStore, "open", counted_open)
     monkeypatch.setattr(ticks.Tick, "begin", counted_begin)
@@ -306,3 +308,66 @@ class TestATickThatTakesLong:
             asked.append(sorted(name for name in json.loads(cursor or "{}") if name))
             assert next(left, None) is None
         assert [len(names) for names in asked] == [1, 2]
+
+    def test_of_conditions_whose_features_must_be_asked_at_every_tick(self) -> None:
+        graph = FeatureGraph(
+            [
+                FeatureSpec("v", id_columns=["id"], provenance_from={"default": ["id"]}),
+                *(FeatureSpec(key, id_columns=["id"], deps=["v"]) for key in "abc"),
+            ]
+        )
+        store, instance = MetaxyStore.memory(graph=graph), dg.DagsterInstance.ephemeral()
+        assets = [
+            feature_asset(key, graph=graph, automation_condition=on_increment(store))(
+                lambda increment: increment.todo()
+            )
+            for key in "abc"
+        ]
+        defs = dg.Definitions(
+            [*feature_specs(["v"], graph=graph), *assets],
+            resources=resources(store),
+            sensors=[metaxy_automation_sensor()],
+        )
+        repository = defs.get_repository_def()
+        sensor = repository.get_sensor_def("metaxy_automation")
+        cursor, asked = None, []
+        for number in range(2):
+            with store.open("w") as opened:  # by somebody else: Dagster knows nothing of v
+                rows = opened.resolve_update("v", samples=pl.DataFrame({"id": range(number + 1)}))
+                opened.write("v", rows.todo())
+            # Each tick has time for one feature, until all have been asked.
+            for over in ([False, True, True], [False, True], [False]):
+                left = TestATickThatTakesLong.over = iter(over)
+                context = dg.build_sensor_context(
+                    instance=instance, repository_def=repository, cursor=cursor
+                )
+                tick = sensor.evaluate_tick(context)
+                cursor = tick.cursor
+                assert next(left, None) is None
+                asked += [one.asset_selection for one in tick.run_requests or ()]
+        assert asked == [[dg.AssetKey([key])] for key in "abcabc"]
+
+    def test_a_locked_store_is_waited_for_once_in_a_tick_of_conditions(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        graph = FeatureGraph([FeatureSpec("v"), *(FeatureSpec(key, deps=["v"]) for key in "abc")])
+        stores = {key: MetaxyStore.memory(graph=graph) for key in ("a", "c")}
+        stores["b"] = stores["a"]
+        assets = [
+            feature_asset(key, graph=graph, automation_condition=on_increment(stores[key]))(
+                lambda increment: increment.todo()
+            )
+            for key in "abc"
+        ]
+        opened: list[str] = []
+
+        def locked(self: MetaxyStore, *how: Any, **more: Any) -> Any:
+            opened.append(self.path)
+            raise StoreUnavailableError(self.path, "locked", "another process has it")
+
+        monkeypatch.setattr(MetaxyStore, "open", locked)
+        TestATickThatTakesLong.over = iter([False] * 3)
+        with dg.DagsterInstance.ephemeral() as instance:
+            defs = dg.Definitions(assets, resources=resources(stores["a"]))
+            dg.evaluate_automation_conditions(defs, instance=instance)
+        assert opened == [stores["a"].path, stores["c"].path]
