@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from metaxy_core.columns import STATUS
 from metaxy_core.errors import FilterError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import Engine
+from metaxy_core.store.pending import SINCE
 from metaxy_core.store.presenting import Presented
 from metaxy_core.system.marks import Mark
 from metaxy_core.versioning import SLOT, with_slots
@@ -36,9 +38,10 @@ class LazyIncrement(IncrementSpellings):
         engine: Engine,
         settle: Callable[[], Mark | None] = lambda: None,
         held: Sequence[LazyFrame] = (),
+        oldest: Callable[[], LazyFrame] | None = None,
     ) -> None:
         self.labels, self._presented, self._engine = labels, presented, engine
-        self._settle, self._held = settle, held
+        self._settle, self._held, self._oldest = settle, held, oldest
         self._make_todo, self._make_orphaned, self._inputs = todo, orphaned, inputs
 
     @property
@@ -99,6 +102,20 @@ class LazyIncrement(IncrementSpellings):
     def is_empty(self) -> bool:
         """Whether there is nothing to do: no new and no stale unit."""
         return self.counts["new"] + self.counts["stale"] == 0
+
+    @cached_property
+    def pending_since(self) -> datetime | None:
+        """Since when the new or stale unit that is pending for longest is known to be, UTC.
+
+        That is when the newest of the parents' rows that a unit is to be made from was written; it
+        may have been pending before that one. Left out are units whose own rows are newer than
+        those, because code changed or their rows were deleted: no row tells since when. None where
+        nothing is known, and for increments of samples. One query over the rows of these units.
+        """
+        if self._oldest is None or self.is_empty:
+            return None
+        found: datetime | None = self._oldest().collect("polars")[SINCE][0]
+        return found
 
     def todo(self) -> LazyFrame:
         """New and stale units in one frame."""

@@ -22,7 +22,7 @@ from metaxy_core.frames.dialect import Dialect, LazyFrame
 from metaxy_core.frames.engine import Engine
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
-from metaxy_core.store import failing, settling
+from metaxy_core.store import failing, pending, settling
 from metaxy_core.store.incoming import accept, are_read_back, check_values
 from metaxy_core.store.increment import LazyIncrement
 from metaxy_core.store.presenting import Presented, inputs, orphaned, todo, todo_of_samples
@@ -151,6 +151,7 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
         engine,
         lambda: moved.left(plan, labels),
         uses,
+        lambda: pending.oldest(store, plan, labels, tables(), own()),
     )
 
 
