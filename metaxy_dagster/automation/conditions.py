@@ -14,7 +14,7 @@ import dagster as dg
 from metaxy_core import FeatureGraph, Graph, StoreUnavailableError, active_graph
 from metaxy_dagster.automation.partitioned import by_partition, columns_of, of_node
 from metaxy_dagster.automation.pending import impatient, is_locked, look
-from metaxy_dagster.automation.rounds import Rounds
+from metaxy_dagster.automation.rounds import Rounds, Turn
 from metaxy_dagster.automation.targets import Target, target_of
 from metaxy_dagster.automation.tick import Seen, Tick
 from metaxy_dagster.reports.metadata import FEATURE
@@ -125,12 +125,13 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
         """Bring the memory up to date, asking the store if need be; False where it cannot be."""
         if target is None:
             return False
-        features, tick = self._features, _tick(context)
+        features, (tick, turn) = self._features, _tick(context, memory)
+        memory.going, memory.resumed = turn.round, turn.resumed
         now = tick.position(features, target)
         if not memory.holds(now, tick.round):
             if tick.is_over:
                 context.log.info("%s: asked at the next tick; this one took long", target.feature)
-                _ROUNDS.goes_on(context.evaluation_time)
+                turn.left = True
                 return False
             if self.store in tick.locked:
                 return False
@@ -166,17 +167,20 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
 
 _NO_ASSET = dg.AssetKey(["metaxy", "no_asset"])
 """Its version is never known: for a position that is the inputs' alone."""
-_TICKS: WeakKeyDictionary[Any, Tick] = WeakKeyDictionary()
+_TICKS: WeakKeyDictionary[Any, tuple[Tick, Turn]] = WeakKeyDictionary()
 """Per view of the asset graph: Dagster makes one for each tick."""
 _ROUNDS = Rounds()
 
 
-def _tick(context: Any) -> Tick:
-    """The tick that an evaluation belongs to; begun by the first of it."""
+def _tick(context: Any, memory: _Memory) -> tuple[Tick, Turn]:
+    """The tick that an evaluation belongs to; begun by the first of it, which has this memory."""
     view = context.asset_graph_view
     if view not in _TICKS:
-        current = _ROUNDS.begin(context.evaluation_time, context.previous_evaluation_time)
-        _TICKS[view] = Tick.begin(view.instance, _looked_at(context.asset_graph), current)
+        # Not twice in a row: where each tick has a process of its own, no round would ever end.
+        last = None if memory.resumed else memory.going
+        turn = _ROUNDS.begin(context.evaluation_time, context.previous_evaluation_time, last)
+        tick = Tick.begin(view.instance, _looked_at(context.asset_graph), turn.round)
+        _TICKS[view] = tick, turn
     return _TICKS[view]
 
 
@@ -197,6 +201,8 @@ class _Memory(Seen):
         todo: new and stale units when the store was asked.
         since: when there was something to do first, as a timestamp.
         handled: the position that a run was requested for.
+        going: the round that the last tick was part of,
+        resumed: and whether that went on because this memory said so.
         partitions: of a partitioned asset, what each partition had to do then,
         asked: what it had when its run was requested last,
         inputs: and the position without the asset's own.
@@ -205,6 +211,8 @@ class _Memory(Seen):
     todo: int = 0
     since: float | None = None
     handled: str | None = None
+    going: float | None = None
+    resumed: bool = False
     partitions: dict[str, int] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
     inputs: str | None = None

@@ -8,7 +8,7 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from metaxy_dagster import (
     metaxy_automation_sensor,
     on_increment,
 )
+from metaxy_dagster.automation import conditions
 from metaxy_dagster.automation import tick as ticks
+from metaxy_dagster.automation.rounds import Rounds
 from tests.dagster import crowd
 from tests.dagster.automated import History
 from tests.dagster.conftest import resources, rows, videos
@@ -310,6 +312,35 @@ class TestATickThatTakesLong:
         assert [len(names) for names in asked] == [1, 2]
 
     def test_of_conditions_whose_features_must_be_asked_at_every_tick(self) -> None:
+        # Each tick has time for one feature, until all have been asked.
+        asked = self._asked([[False, True, True], [False, True], [False]] * 2)
+        assert asked == list("abcabc")
+
+    def test_a_process_that_has_just_started_goes_on_with_the_round(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def restarted() -> None:
+            monkeypatch.setattr(conditions, "_ROUNDS", Rounds())
+
+        over = [[False, True, True], [False, True], [False], [False, False, False]]
+        assert self._asked(over, between={1: restarted}) == list("abcabc")
+
+    def test_where_every_tick_has_a_process_of_its_own_a_round_ends_with_the_second(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def restarted() -> None:
+            monkeypatch.setattr(conditions, "_ROUNDS", Rounds())
+
+        over = [[False] * 3, [], [False] * 3, [], [False] * 3]
+        between = dict.fromkeys(range(1, 5), restarted)
+        assert self._asked(over, between=between) == list("abcabcabc")
+
+    def _asked(
+        self,
+        ticks: Sequence[Sequence[bool]],
+        between: Mapping[int, Callable[[], None]] | None = None,
+    ) -> list[str]:
+        """The features requested in ticks that are over so; a sample comes before each round."""
         graph = FeatureGraph(
             [
                 FeatureSpec("v", id_columns=["id"], provenance_from={"default": ["id"]}),
@@ -330,22 +361,24 @@ class TestATickThatTakesLong:
         )
         repository = defs.get_repository_def()
         sensor = repository.get_sensor_def("metaxy_automation")
-        cursor, asked = None, []
-        for number in range(2):
-            with store.open("w") as opened:  # by somebody else: Dagster knows nothing of v
-                rows = opened.resolve_update("v", samples=pl.DataFrame({"id": range(number + 1)}))
-                opened.write("v", rows.todo())
-            # Each tick has time for one feature, until all have been asked.
-            for over in ([False, True, True], [False, True], [False]):
-                left = TestATickThatTakesLong.over = iter(over)
-                context = dg.build_sensor_context(
-                    instance=instance, repository_def=repository, cursor=cursor
-                )
-                tick = sensor.evaluate_tick(context)
-                cursor = tick.cursor
-                assert next(left, None) is None
-                asked += [one.asset_selection for one in tick.run_requests or ()]
-        assert asked == [[dg.AssetKey([key])] for key in "abcabc"]
+        cursor: str | None = None
+        asked: list[str] = []
+        for number, over in enumerate(ticks):
+            (between or {}).get(number, lambda: None)()
+            if len(asked) % 3 == 0:
+                with store.open("w") as opened:  # by somebody else: Dagster knows nothing of v
+                    listed = pl.DataFrame({"id": range(number + 1)})
+                    opened.write("v", opened.resolve_update("v", samples=listed).todo())
+            left = TestATickThatTakesLong.over = iter(over)
+            context = dg.build_sensor_context(
+                instance=instance, repository_def=repository, cursor=cursor
+            )
+            tick = sensor.evaluate_tick(context)
+            cursor = tick.cursor
+            assert next(left, None) is None
+            keys = [key for one in tick.run_requests or () for key in one.asset_selection or ()]
+            asked += sorted(key.to_user_string() for key in keys)
+        return asked
 
     def test_a_locked_store_is_waited_for_once_in_a_tick_of_conditions(
         self, monkeypatch: pytest.MonkeyPatch
