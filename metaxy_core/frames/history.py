@@ -7,38 +7,56 @@ write share it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import narwhals as nw
 
 from metaxy_core.columns import COMMIT, DELETED_AT, FEATURE_VERSION, OPEN
 from metaxy_core.frames.dialect import LazyFrame
 
+COUNTING: Final = (COMMIT, DELETED_AT, FEATURE_VERSION, OPEN)
+"""What decides which rows count."""
 _BARRIER = "metaxy_barrier"
-_PREFERRED = "metaxy_is_preferred"
-_RANK = "metaxy_rank"
-_VERSION_WEIGHT = 2**62
-"""More than any commit number: a row of the preferred version outranks all others."""
+_CHOSEN = "metaxy_chosen"
+_COUNT = "metaxy_rows"
+_LAST = "metaxy_last"
+_NONE = -1
+"""Less than any commit number."""
+_PREFERRED = "metaxy_preferred"
 
 
-def stored_rows(rows: LazyFrame, unit: Sequence[str], version: str, *, one_each: bool) -> LazyFrame:
+def stored_rows(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame:
     """Keep the stored rows of each unit.
 
     A commit with a deleted row is a barrier: what the unit had before it counts no more. Among
     the live rows from the barrier on, the last commit at feature version `version` wins, else
-    the last one of any version. `one_each` says that a commit has one row per unit (1:1, N:1),
-    which engines find faster than a set of rows (1:N).
+    the last one of any version.
 
     Columns in = columns out; of each unit all live rows of one commit. Open rows count for
     nothing.
     """
-    preferred = (nw.col(FEATURE_VERSION) == version).cast(nw.Int64())
-    live = live_rows(rows, unit)
-    if one_each:
-        live = live.with_columns(preferred.alias(_PREFERRED))
-        last = live.unique(list(unit), keep="last", order_by=[_PREFERRED, COMMIT])
-        return last.drop(_PREFERRED)
-    rank = nw.col(COMMIT) + preferred * _VERSION_WEIGHT
-    return last_ranked(live.with_columns(rank.alias(_RANK)), unit, _RANK).drop(_RANK)
+    # Whoever has one row has no choice: only the others are joined, and nothing is sorted.
+    chosen = _chosen_commits(rows, unit, version)
+    live = rows.filter(~nw.col(OPEN) & nw.col(DELETED_AT).is_null())
+    with_choice = live.join(chosen, on=list(unit), how="left")
+    is_chosen = nw.col(_CHOSEN).is_null() | (nw.col(_CHOSEN) == nw.col(COMMIT))
+    return with_choice.filter(is_chosen).drop(_CHOSEN)
+
+
+def _chosen_commits(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame:
+    """Of each unit with several rows, the commit whose rows count, or none of all commits."""
+    commit, is_live = nw.col(COMMIT), nw.col(DELETED_AT).is_null()
+    is_preferred = is_live & (nw.col(FEATURE_VERSION) == version)
+    last = {_BARRIER: ~is_live, _LAST: is_live, _PREFERRED: is_preferred}
+    counting = rows.filter(~nw.col(OPEN))
+    units = counting.with_columns(nw.when(of).then(commit).alias(name) for name, of in last.items())
+    units = units.group_by(*unit).agg(
+        nw.len().alias(_COUNT), *(nw.col(name).max() for name in last)
+    )
+    from_barrier = nw.coalesce(nw.col(_BARRIER), nw.lit(_NONE))
+    choices = [nw.when(nw.col(c) >= from_barrier).then(nw.col(c)) for c in (_PREFERRED, _LAST)]
+    units = units.filter(nw.col(_COUNT) > 1)
+    return units.select(*unit, nw.coalesce(*choices, nw.lit(_NONE)).alias(_CHOSEN))
 
 
 def live_rows(rows: LazyFrame, unit: Sequence[str]) -> LazyFrame:

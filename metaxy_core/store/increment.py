@@ -18,7 +18,11 @@ from metaxy_core.frames.engine import Engine
 from metaxy_core.store.pending import SINCE
 from metaxy_core.store.presenting import Presented
 from metaxy_core.system.marks import Mark
-from metaxy_core.versioning import SLOT, with_slots
+from metaxy_core.versioning import SLOT, Buckets, with_slots
+from metaxy_core.versioning.buckets import MOST
+
+_PAGE = 250_000
+"""Units fetched at once."""
 
 
 class LazyIncrement(IncrementSpellings):
@@ -158,6 +162,27 @@ class LazyIncrement(IncrementSpellings):
         rows = rows.with_columns(*minutes) if minutes else rows
         rows = rows.select(*kept).unique(kept, keep="any")
         return rows.group_by(*columns, STATUS).agg(nw.len().alias("n")).collect("polars")
+
+    def iter_batches(self, size: int) -> Iterator[DataFrame]:
+        """The units to do, `size` at a time; columns as `new`, over Polars.
+
+        No more than some 250,000 units or `size` are in memory at once. The store must stay open,
+        and may be written to in between.
+        """
+        todo, unit, left = self._make_todo(), list(self._presented.plan.unit), None
+        pages = min(-(-(self.counts["new"] + self.counts["stale"]) // max(size, _PAGE)), MOST)
+        for page in range(pages):
+            # Pages by hash: no query stays open while the caller works.
+            part = Buckets(pages, (page,)).within(todo, unit, self._engine.dialect)
+            found = self._presented.todo((todo if pages == 1 else part).collect("polars").lazy())
+            rows = found.drop(STATUS).collect()
+            rows = rows if left is None else nw.concat([left, rows])
+            whole = len(rows) // size * size
+            for start in range(0, whole, size):
+                yield rows[start : start + size]
+            left = rows[whole:]
+        if left is not None and len(left):
+            yield left
 
     def inputs(self, parent: Any) -> LazyFrame:
         """The rows of a parent that belong to the units to do, renamed, filtered and selected.

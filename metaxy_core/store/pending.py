@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import narwhals as nw
 
 from metaxy_core.columns import STATUS, UPDATED_AT
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import Dialect, LazyFrame
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store.reading import stored
-from metaxy_core.store.settling import parent_within, within
+from metaxy_core.store.scope import Scope
 from metaxy_core.versioning import edge_rows
 from metaxy_core.versioning.increment import NEW, STALE_STATUS
 
@@ -29,6 +29,7 @@ def oldest(
     labels: LazyFrame,
     tables: Mapping[FeatureKey, LazyFrame],
     own: LazyFrame,
+    dialect: Dialect,
 ) -> LazyFrame:
     """One row: since when the unit that is pending for longest is known to be, or NULL.
 
@@ -44,19 +45,20 @@ def oldest(
     """
     unit = list(plan.unit)
     todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS])).select(*unit)
+    scope = Scope(plan, dialect, todo)
     found = []
     for edge in plan.edges:
         if edge.parent.key not in tables:
             continue
         parent = store.graph.plan(edge.parent.key)
-        rows = parent_within(parent, edge, tables[edge.parent.key], todo)
+        rows = scope.samples_in(parent, edge, tables[edge.parent.key])
         rows = stored(parent, rows, store.graph.versions[parent.key].feature)
         rows = edge_rows(edge, rows, keep=(*edge.on, UPDATED_AT)).select(*edge.on, UPDATED_AT)
         found.append(todo.join(rows, on=list(edge.on), how="inner").select(*unit, UPDATED_AT))
     if not found:
         return own.head(0).select(nw.col(UPDATED_AT).max().alias(SINCE))
     inputs = nw.concat(found).group_by(*unit).agg(nw.col(UPDATED_AT).max().alias(SINCE))
-    made = within(plan, own, todo).group_by(*unit).agg(nw.col(UPDATED_AT).max().alias(_MADE))
+    made = scope.units_in(own).group_by(*unit).agg(nw.col(UPDATED_AT).max().alias(_MADE))
     is_known = nw.col(_MADE).is_null() | (nw.col(SINCE) > nw.col(_MADE))
     known = inputs.join(made, on=unit, how="left").filter(is_known)
     return known.select(nw.col(SINCE).min())

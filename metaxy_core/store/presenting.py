@@ -14,6 +14,7 @@ import narwhals as nw
 from metaxy_core.backends.base import to_polars
 from metaxy_core.columns import PROVENANCE_BY_FIELD, STALE_FIELDS, STATUS, is_system, provenance_of
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
+from metaxy_core.frames.history import COUNTING
 from metaxy_core.frames.nesting import nest
 from metaxy_core.graph import EdgePlan, FeaturePlan
 from metaxy_core.keys import FeatureKey
@@ -51,10 +52,7 @@ def todo(
     labels: LazyFrame,
     tables: Mapping[FeatureKey, LazyFrame],
 ) -> LazyFrame:
-    """New and stale units with the parents' columns and the provenance to be written, flat.
-
-    Only rows of labelled units are deduplicated: the units are pushed below the window.
-    """
+    """New and stale units with the parents' columns and the provenance to be written, flat."""
     todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
     frame = todo
     taken = {*plan.unit}
@@ -109,8 +107,10 @@ def _of_units(store: BaseStore, edge: EdgePlan, table: LazyFrame, todo: LazyFram
     parent = store.graph.plan(edge.parent.key)
     wanted = todo.select(nw.col(c).alias(edge.own(c)) for c in edge.on)
     wanted = wanted.select(*parent.unit).unique(list(parent.unit), keep="any")
-    table = table.join(wanted, on=list(parent.unit), how="semi")
-    return stored(parent, table, store.graph.versions[parent.key].feature)
+    names = table.collect_schema().names()
+    seen = table.select(*(name for name in names if name in COUNTING or not is_system(name)))
+    rows = seen.join(wanted, on=list(parent.unit), how="semi")
+    return stored(parent, rows, store.graph.versions[parent.key].feature)
 
 
 def _free(edge: EdgePlan, name: str, taken: set[str]) -> str:

@@ -86,7 +86,7 @@ def own_rows(plan: FeaturePlan, rows: LazyFrame) -> LazyFrame:
 
 def stored_with_marks(plan: FeaturePlan, table: LazyFrame, version: str) -> LazyFrame:
     """The stored rows of a complete table, marks of settled childless parents included."""
-    return stored_rows(table, plan.unit, version, one_each=not plan.is_expansion)
+    return stored_rows(table, plan.unit, version)
 
 
 def stored(plan: FeaturePlan, table: LazyFrame, version: str) -> LazyFrame:

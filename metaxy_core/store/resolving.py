@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,8 @@ from metaxy_core.errors import (
     UnknownParentError,
     VersioningEngineMismatchError,
 )
-from metaxy_core.frames.dialect import Dialect, LazyFrame
+from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.engine import Engine
-from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import failing, pending, settling
 from metaxy_core.store.incoming import accept, are_read_back, check_values
@@ -34,6 +33,7 @@ from metaxy_core.store.request import (
     filters_by_feature,
     user_columns,
 )
+from metaxy_core.store.scope import Scope
 from metaxy_core.store.tables import (
     IN_MEMORY,
     check_id_types,
@@ -42,11 +42,10 @@ from metaxy_core.store.tables import (
     own_table,
     parent_tables,
     slim_own,
-    slim_parents,
+    slim_parent,
     with_stored_ids,
 )
 from metaxy_core.versioning import (
-    Buckets,
     Comparison,
     compare,
     expected_units,
@@ -98,46 +97,44 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
 
     moved = settling.look(store, request, engine, lambda: own_table(store, request, engine), tables)
 
-    def parents(*, slim: bool = False) -> dict[FeatureKey, LazyFrame]:
-        whole = tables()
-        compared = slim_parents(store, plan, whole) if slim else whole
-        if slim and moved.units is not None:
-            compared = {
-                edge.parent.key: settling.parent_within(
-                    store.graph.plan(edge.parent.key), edge, compared[edge.parent.key], moved.units
-                )
-                for edge in plan.edges
-                if edge.parent.key in compared
-            }
+    scope = Scope.of(request, engine, moved.units)
+
+    def stored_parents(found: Mapping[FeatureKey, LazyFrame]) -> dict[FeatureKey, LazyFrame]:
         return {
             key: stored(store.graph.plan(key), table, store.graph.versions[key].feature)
-            for key, table in compared.items()
+            for key, table in found.items()
         }
 
     def own() -> LazyFrame:
         return own_table(store, request, engine)
 
+    def scoped_parents() -> dict[FeatureKey, LazyFrame]:
+        found = dict(tables())
+        for edge in plan.edges:
+            parent, table = store.graph.plan(edge.parent.key), found.get(edge.parent.key)
+            if table is not None and not scope.is_all:
+                slim = table if request.has_predicates else slim_parent(parent, edge, table)
+                found[parent.key] = scope.samples_in(parent, edge, slim)
+        return stored_parents(found)
+
     def own_units(asked: Comparison) -> LazyFrame:
-        table = own() if request.has_predicates else slim_own(plan, own())
-        if moved.units is not None:
-            table = settling.within(plan, table, moved.units)
+        table = own()
+        if not scope.is_all:
+            table = scope.units_in(table if request.has_predicates else slim_own(plan, table))
         return stored_units(plan, stored_with_marks(plan, table, version), asked)
 
-    limits = Limits.of(store, request, engine)
+    limits = Limits.of(store, scope, request, engine)
 
     def labelled() -> LazyFrame:
-        rows = parents(slim=not request.has_predicates)
+        rows = scoped_parents()
         filters = filters_by_feature(request, rows)
         asked = Comparison(request.stale_if, filters, request.skip_comparison)
         nothing = engine.bring(empty_table(store, plan))
         expected = expected_units(plan, rows, nothing, store.scheme, engine.dialect)
-        found = compare(plan, expected, own_units(asked), asked, rows, engine.dialect)
-        if moved.units is not None:
-            found = settling.within(plan, found, moved.units)
-        return limits.on(found)
+        return limits.on(compare(plan, expected, own_units(asked), asked, rows, engine.dialect))
 
-    uses = [*limits.uses, *moved.uses]
-    labels = engine.hold(labelled, key and ("labels", key, limits.key, bool(moved.uses)), uses)
+    uses = limits.uses
+    labels = engine.hold(labelled, key and ("labels", key, limits.key), uses)
     return LazyIncrement(
         labels,
         lambda: engine.hold(
@@ -146,79 +143,56 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
         lambda: engine.hold(
             lambda: orphaned(store, plan, own(), labels), key and ("orphaned", key), [labels]
         ),
-        lambda parent: inputs(plan.edge_to(FeatureKey.of(parent)), parents(), labels),
+        lambda parent: inputs(
+            plan.edge_to(FeatureKey.of(parent)), stored_parents(tables()), labels
+        ),
         Presented(plan),
         engine,
         lambda: moved.left(plan, labels),
         uses,
-        lambda: pending.oldest(store, plan, labels, tables(), own()),
+        lambda: pending.oldest(store, plan, labels, tables(), own(), engine.dialect),
     )
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Units that are left out of a comparison, or that it is limited to, in the engine.
+    """Which units may have a status, in the engine.
 
     Attributes:
+        scope: the only units that have one.
         failed: units that failed and are not to be tried now.
-        units: the only units that have a status,
-        buckets: or those that are in one of these.
     """
 
-    plan: FeaturePlan
+    scope: Scope
     failed: LazyFrame | None
-    units: LazyFrame | None
-    dialect: Dialect
-    buckets: Buckets | None = None
 
     @classmethod
-    def of(cls, store: BaseStore, request: Request, engine: Engine) -> Limits:
+    def of(cls, store: BaseStore, scope: Scope, request: Request, engine: Engine) -> Limits:
         """What a request says, and what the store knows of failures."""
-        plan = request.plan
-        failed = None if request.skip_comparison else failing.held_back(store, plan)
-        units = None if request.units is None else request.units.select(*plan.unit).lazy()
-        return cls(
-            plan,
-            None if failed is None else engine.bring(failed),
-            None if units is None else engine.bring(units),
-            engine.dialect,
-            request.buckets,
-        )
+        failed = None if request.skip_comparison else failing.held_back(store, request.plan)
+        return cls(scope, None if failed is None else engine.bring(failed))
 
     def on(self, labels: LazyFrame) -> LazyFrame:
         """The labels within the limits."""
-        if self.units is not None:
-            labels = labels.join(self._like(labels, self.units), on=self._unit, how="semi")
-        if self.buckets is not None:
-            labels = self.buckets.within(labels, self._unit, self.dialect)
+        within = self.scope.units_in(labels)
         if self.failed is None:
-            return labels
-        return hold_back(self.plan, labels, self._like(labels, self.failed))
-
-    def _like(self, labels: LazyFrame, frame: LazyFrame) -> LazyFrame:
-        """A frame whose ids have the types of the labels: plans know fewer types than engines."""
-        types = labels.collect_schema()
-        return frame.with_columns(nw.col(name).cast(types[name]) for name in self._unit)
-
-    @property
-    def _unit(self) -> list[str]:
-        return list(self.plan.unit)
+            return within
+        types, plan = within.collect_schema(), self.scope.plan
+        failed = self.failed.with_columns(nw.col(name).cast(types[name]) for name in plan.unit)
+        return hold_back(plan, within, failed)
 
     @property
     def uses(self) -> list[LazyFrame]:
         """The frames that a compiled comparison refers to."""
-        return (
-            []
-            if self.dialect.name == "polars"
-            else [f for f in (self.failed, self.units) if f is not None]
-        )
+        frames = (self.failed, self.scope.units)
+        is_compiled = self.scope.dialect.name != "polars"
+        return [found for found in frames if found is not None and is_compiled]
 
     @property
     def key(self) -> Hashable:
         """What the compiled comparison depends on."""
-        frames = (self.failed, self.units)
-        types = (f if f is None else tuple(f.collect_schema().items()) for f in frames)
-        return (*types, self.buckets)
+        types = None if self.failed is None else tuple(self.failed.collect_schema().items())
+        return (types, self.scope.key)
 
 
 def _resolve_samples(store: BaseStore, request: Request, engine: Engine) -> LazyIncrement:
@@ -254,7 +228,7 @@ def _resolve_samples(store: BaseStore, request: Request, engine: Engine) -> Lazy
     def own_units(asked: Comparison) -> LazyFrame:
         return stored_units(plan, stored_with_marks(plan, own(), version), asked)
 
-    limits = Limits.of(store, request, engine)
+    limits = Limits.of(store, Scope.of(request, engine), request, engine)
 
     def labelled() -> LazyFrame:
         expected = sampled_units(plan, given, wanted, store.scheme, engine.dialect)

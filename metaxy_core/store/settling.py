@@ -52,11 +52,6 @@ class Moved:
     mark: Mark | None = None
     known: Mark | None = None
 
-    @property
-    def uses(self) -> list[LazyFrame]:
-        """The held frames that a comparison of these units refers to."""
-        return [] if self.units is None else [self.units]
-
     def left(self, plan: FeaturePlan, labels: LazyFrame) -> Mark | None:
         """The mark with the units that have a status; None where it says nothing new.
 
@@ -119,24 +114,6 @@ def look(
 def where(store: BaseStore) -> str:
     """What names the store whose tables a mark is about."""
     return store.backend.describe()["uri"]
-
-
-def within(plan: FeaturePlan, rows: LazyFrame, units: LazyFrame) -> LazyFrame:
-    """The rows of a feature's own table that are of these units."""
-    return rows.join(units, on=list(plan.unit), how="semi")
-
-
-def parent_within(
-    parent: FeaturePlan, edge: EdgePlan, rows: LazyFrame, units: LazyFrame
-) -> LazyFrame:
-    """The rows of a parent's samples that belong to these units, or belonged to one."""
-    own = [edge.own(column) for column in edge.on]
-    wanted = units.select(nw.col(c).alias(o) for c, o in zip(edge.on, own, strict=True))
-    if set(own) == set(parent.unit):
-        return rows.join(wanted.unique(own, keep="any"), on=own, how="semi")
-    samples = rows.join(wanted, on=own, how="semi").select(*parent.unit)
-    unit = list(parent.unit)
-    return rows.join(samples.unique(unit, keep="any"), on=unit, how="semi")
 
 
 def _reached(

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import narwhals as nw
 import polars as pl
 
 from metaxy_core.backends.base import to_polars
-from metaxy_core.columns import (
-    COMMIT,
-    DELETED_AT,
-    FEATURE_VERSION,
-    OPEN,
-    data_version_of,
-    provenance_of,
-)
+from metaxy_core.columns import COMMIT, data_version_of, provenance_of
 from metaxy_core.errors import MetadataSchemaError, VersioningEngineMismatchError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import Engine, hold_in_memory, release_nothing
+from metaxy_core.frames.history import COUNTING
 from metaxy_core.frames.polars import PolarsDialect
-from metaxy_core.graph import FeaturePlan
+from metaxy_core.graph import EdgePlan, FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import fallback
 from metaxy_core.store.reading import complete, filled
@@ -31,8 +24,6 @@ from metaxy_core.versioning import check_edge
 if TYPE_CHECKING:
     from metaxy_core.store.base import BaseStore
 
-_COUNTING = (COMMIT, DELETED_AT, FEATURE_VERSION, OPEN)
-"""What decides which rows count."""
 IN_MEMORY = Engine(PolarsDialect(), to_polars, hold_in_memory, release_nothing)
 """Polars, whatever the store computes with."""
 
@@ -99,29 +90,20 @@ def own_table(
     return complete(plan, table)
 
 
-def slim_parents(
-    store: BaseStore, plan: FeaturePlan, tables: Mapping[FeatureKey, LazyFrame]
-) -> dict[FeatureKey, LazyFrame]:
-    """Of the parents' tables, the columns that a comparison without predicates looks at.
-
-    Engines carry a column through every sort, also one that nobody asks for.
-    """
-    slim = dict(tables)
-    for edge in plan.edges:
-        if edge.parent.key in tables and not edge.dep.filters:
-            seen = (edge.own(column) for column in (*edge.on, *edge.ids))
-            versions = map(data_version_of, edge.fields)
-            parent = store.graph.plan(edge.parent.key)
-            wanted = (*parent.unit, *parent.spec.id_columns, *edge.dep.rename, *seen, *versions)
-            table = tables[edge.parent.key]
-            slim[edge.parent.key] = table.select(*dict.fromkeys((*wanted, *_COUNTING)))
-    return slim
+def slim_parent(parent: FeaturePlan, edge: EdgePlan, table: LazyFrame) -> LazyFrame:
+    """Of a parent's table, the columns that a comparison without predicates looks at."""
+    if edge.dep.filters:
+        return table
+    seen = (edge.own(column) for column in (*edge.on, *edge.ids))
+    versions = map(data_version_of, edge.fields)
+    wanted = (*parent.unit, *parent.spec.id_columns, *edge.dep.rename, *seen, *versions)
+    return table.select(*dict.fromkeys((*wanted, *COUNTING)))
 
 
 def slim_own(plan: FeaturePlan, table: LazyFrame) -> LazyFrame:
     """Of the feature's own table, the columns that a comparison without predicates looks at."""
     provenances = (provenance_of(field.key) for field in plan.fields)
-    return table.select(*plan.spec.id_columns, *provenances, *_COUNTING)
+    return table.select(*plan.spec.id_columns, *provenances, *COUNTING)
 
 
 def sorted_by(plan: FeaturePlan) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from metaxy_core.store.reading import complete, own_rows, stored, stored_with_ma
 from metaxy_core.store.recorded import Recorded
 from metaxy_core.store.request import Request
 from metaxy_core.store.resolving import Limits, resolve
+from metaxy_core.store.scope import Scope
 from metaxy_core.store.tables import empty_table, engine_of, own_table
 from metaxy_core.versioning import Comparison, compare, expected_units, stored_units
 from metaxy_core.versioning.forecast import (
@@ -176,7 +177,9 @@ class Walk:
         expected = expected_units(graph_plan, rows, nothing, store.scheme, engine.dialect)
         mine = stored_units(graph_plan, own, Comparison())
         compared = compare(graph_plan, expected, mine, Comparison(), rows, engine.dialect)
-        return self._hold(engine, Limits.of(store, request, engine).on(compared))
+        return self._hold(
+            engine, Limits.of(store, Scope.of(request, engine), request, engine).on(compared)
+        )
 
     def _outlook(
         self,

@@ -218,36 +218,36 @@ def orphans_lost(replace: Replace) -> None:
 
 
 def tombstone_ignored(replace: Replace) -> None:
-    def live(rows: Any, unit: Any) -> Any:
-        return rows.filter(~nw.col(OPEN) & nw.col(DELETED_AT).is_null())
+    original = history.stored_rows
 
-    replace(history.live_rows, live)
+    def of_live(rows: Any, unit: Any, version: str) -> Any:
+        return original(rows.filter(nw.col(DELETED_AT).is_null()), unit, version)
+
+    replace(original, of_live)
 
 
 def barrier_keeps_what_was_deleted(replace: Replace) -> None:
     """Only the tombstone's own rows are left out; other versions' rows before it come back."""
+    original = history.stored_rows
 
-    def live(rows: Any, unit: Any) -> Any:
+    def of_versions(rows: Any, unit: Any, version: str) -> Any:
         deleted = rows.filter(~nw.col(DELETED_AT).is_null())
         by = [*unit, FEATURE_VERSION]
         barriers = deleted.group_by(*by).agg(nw.col(COMMIT).max().alias("barrier"))
-        return (
-            rows.filter(~nw.col(OPEN) & nw.col(DELETED_AT).is_null())
-            .join(barriers, on=by, how="left")
-            .filter(nw.col(COMMIT) >= nw.coalesce(nw.col("barrier"), nw.lit(-1)))
-            .drop("barrier")
-        )
+        live = rows.filter(nw.col(DELETED_AT).is_null()).join(barriers, on=by, how="left")
+        after = live.filter(nw.col(COMMIT) >= nw.coalesce(nw.col("barrier"), nw.lit(-1)))
+        return original(after.drop("barrier"), unit, version)
 
-    replace(history.live_rows, live)
+    replace(original, of_versions)
 
 
 def open_rows_counted(replace: Replace) -> None:
-    original = history.live_rows
+    original = history.stored_rows
 
-    def live(rows: Any, unit: Any) -> Any:
-        return original(rows.with_columns(nw.lit(False).alias(OPEN)), unit)
+    def of_all(rows: Any, unit: Any, version: str) -> Any:
+        return original(rows.with_columns(nw.lit(False).alias(OPEN)), unit, version)
 
-    replace(original, live)
+    replace(original, of_all)
 
 
 def open_rows_never_join(replace: Replace) -> None:
@@ -274,37 +274,33 @@ def old_open_rows_join(replace: Replace) -> None:
 
 def version_preference_reversed(replace: Replace) -> None:
     original = history.stored_rows
-
-    def last_of_any(rows: Any, unit: Any, version: str, *, one_each: bool) -> Any:
-        return original(rows, unit, "none", one_each=one_each)
-
-    replace(original, last_of_any)
+    replace(original, lambda rows, unit, version: original(rows, unit, "none"))
 
 
 def old_versions_hidden(replace: Replace) -> None:
     """Rows of other feature versions do not count: children are orphaned by every bump."""
     original = history.stored_rows
 
-    def only_current(rows: Any, unit: Any, version: str, *, one_each: bool) -> Any:
-        return original(
-            rows.filter(nw.col(FEATURE_VERSION) == version), unit, version, one_each=one_each
-        )
+    def only_current(rows: Any, unit: Any, version: str) -> Any:
+        return original(rows.filter(nw.col(FEATURE_VERSION) == version), unit, version)
 
     replace(original, only_current)
 
 
 def clock_decides(replace: Replace) -> None:
     """`metaxy_created_at` is the order, and a worker's clock runs backwards."""
-    original = history.live_rows
+    original = history.stored_rows
 
-    def by_clock(rows: Any, unit: Any) -> Any:
+    def by_clock(rows: Any, unit: Any, version: str) -> Any:
+        if CREATED_AT not in rows.collect_schema():
+            return original(rows, unit, version)
         time = nw.col(CREATED_AT).dt.timestamp("us")
-        return original(rows, unit).with_columns(time.alias(COMMIT))
+        return original(rows.with_columns(time.alias(COMMIT)), unit, version)
 
     replace(original, by_clock)
     # The clock's column must be there to decide.
     replace(tables.slim_own, lambda plan, table: table)
-    replace(tables.slim_parents, lambda store, plan, tables: tables)
+    replace(tables.slim_parent, lambda parent, edge, table: table)
 
 
 def members_unsorted(replace: Replace) -> None:

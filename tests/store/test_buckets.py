@@ -173,3 +173,19 @@ def test_what_one_bucket_was_compared_for_is_not_taken_for_the_whole(
         opened.settle(whole.mark)
         parts = [opened.resolve_update("crop", buckets=Buckets(3, (n,))) for n in range(3)]
         assert sum(part.counts["new"] for part in parts) == 20
+
+
+def test_a_group_that_lost_a_member_is_stale_in_its_own_bucket(tmp_path: Path) -> None:
+    for name, store in stores(tmp_path).items():
+        with store.open("w"):
+            store.write("video", videos(IDS))
+            store.write("album", store.resolve_update("album").todo())
+            moved = videos(IDS[:1]).with_columns(size=pl.lit(1, pl.Int64))
+            store.write("video", moved)
+            found = []
+            for number in range(8):
+                increment = store.resolve_update("album", buckets=Buckets(8, (number,)))
+                assert increment.new.is_empty()
+                assert increment.orphaned.is_empty()
+                found += increment.stale["size"].to_list()
+            assert sorted(found) == [0, 1], name

@@ -196,3 +196,24 @@ def test_samples_with_a_column_of_nothing_are_filtered(make_store):
     with make_store(graph(feature("a"))) as store:
         found = store.resolve_update("a", samples=samples, filters={"a": "note IS NULL"})
         assert said(found)["new"] == ["x", "y"]
+
+
+def test_what_is_to_do_comes_in_batches_of_a_size_while_the_store_is_written_to(
+    make_store, monkeypatch
+):
+    monkeypatch.setattr("metaxy_core.store.increment._PAGE", 3)
+    features = graph(feature("a"), feature("b", "a"))
+    with make_store(features).open("w") as store:
+        store.write("a", rows({"id": range(10)}))
+        whole = store.resolve_update("b")
+        lazy, sizes, ids = store.resolve_update("b", lazy=True), [], []
+        for batch in lazy.iter_batches(4):
+            assert batch.schema == whole.new.schema
+            sizes.append(len(batch))
+            ids += batch["id"].to_list()
+            store.write("b", batch)
+        assert sizes == [4, 4, 2]
+        assert sorted(ids) == list(range(10))
+        done = store.resolve_update("b", lazy=True)
+        assert done.is_empty
+        assert list(done.iter_batches(4)) == []

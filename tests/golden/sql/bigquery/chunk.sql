@@ -1,44 +1,44 @@
 SELECT
-  `t33`.`id`,
-  `t33`.`metaxy_status`,
-  `t33`.`metaxy_stale_fields`,
-  `t33`.`metaxy_provenance__f`
+  `t27`.`id`,
+  `t27`.`metaxy_status`,
+  `t27`.`metaxy_stale_fields`,
+  `t27`.`metaxy_provenance__f`
 FROM (
   SELECT
-    COALESCE(`t32`.`id`, `t32`.`id_right`) AS `id`,
-    `t32`.`metaxy_provenance__f`,
-    `t32`.`metaxy_is_waiting`,
-    `t32`.`metaxy_is_expected`,
-    `t32`.`metaxy_stored__f`,
-    `t32`.`metaxy_is_stale`,
-    `t32`.`metaxy_stored_is_inside`,
-    `t32`.`metaxy_is_stored`,
-    COALESCE(`t32`.`metaxy_stored_is_inside`, TRUE) AS `metaxy_is_inside`,
+    COALESCE(`t26`.`id`, `t26`.`id_right`) AS `id`,
+    `t26`.`metaxy_provenance__f`,
+    `t26`.`metaxy_is_waiting`,
+    `t26`.`metaxy_is_expected`,
+    `t26`.`metaxy_stored__f`,
+    `t26`.`metaxy_is_stale`,
+    `t26`.`metaxy_stored_is_inside`,
+    `t26`.`metaxy_is_stored`,
+    COALESCE(`t26`.`metaxy_stored_is_inside`, TRUE) AS `metaxy_is_inside`,
     CASE
       WHEN NOT (
         NOT (
-          `t32`.`metaxy_is_expected` IS NULL
+          `t26`.`metaxy_is_expected` IS NULL
         )
       )
       THEN 'orphaned'
       ELSE CASE
-        WHEN COALESCE(`t32`.`metaxy_is_waiting`, FALSE)
+        WHEN COALESCE(`t26`.`metaxy_is_waiting`, FALSE)
         THEN 'waiting'
         ELSE CASE
           WHEN NOT (
             NOT (
-              `t32`.`metaxy_is_stored` IS NULL
+              `t26`.`metaxy_is_stored` IS NULL
             )
           )
           THEN 'new'
           ELSE CASE
             WHEN (
-              `t32`.`metaxy_stored__f` IS NULL
+              `t26`.`metaxy_stored__f` IS NULL
             )
             OR (
-              `t32`.`metaxy_provenance__f` <> `t32`.`metaxy_stored__f`
+              `t26`.`metaxy_provenance__f` <> `t26`.`metaxy_stored__f`
             )
-            OR COALESCE(`t32`.`metaxy_is_stale`, FALSE)
+            OR COALESCE(`t26`.`metaxy_is_stale`, FALSE)
             THEN 'stale'
             ELSE NULL
           END
@@ -49,10 +49,10 @@ FROM (
       [
         CASE
           WHEN (
-            `t32`.`metaxy_stored__f` IS NULL
+            `t26`.`metaxy_stored__f` IS NULL
           )
           OR (
-            `t32`.`metaxy_provenance__f` <> `t32`.`metaxy_stored__f`
+            `t26`.`metaxy_provenance__f` <> `t26`.`metaxy_stored__f`
           )
           THEN 'f'
           ELSE NULL
@@ -62,289 +62,299 @@ FROM (
     ) AS `metaxy_stale_fields`
   FROM (
     SELECT
-      `t31`.`id`,
-      `t31`.`metaxy_provenance__f`,
-      `t31`.`metaxy_is_waiting`,
-      `t31`.`metaxy_is_expected`,
-      `t27`.`id` AS `id_right`,
-      `t27`.`metaxy_stored__f`,
-      `t27`.`metaxy_is_stale`,
-      `t27`.`metaxy_stored_is_inside`,
-      `t27`.`metaxy_is_stored`
+      `t25`.`id`,
+      `t25`.`metaxy_provenance__f`,
+      `t25`.`metaxy_is_waiting`,
+      `t25`.`metaxy_is_expected`,
+      `t23`.`id` AS `id_right`,
+      `t23`.`metaxy_stored__f`,
+      `t23`.`metaxy_is_stale`,
+      `t23`.`metaxy_stored_is_inside`,
+      `t23`.`metaxy_is_stored`
     FROM (
       SELECT
-        `t29`.`id`,
-        `t29`.`metaxy_provenance__f`,
-        COALESCE(`t29`.`metaxy_edge0_waiting`, FALSE) AS `metaxy_is_waiting`,
+        `t21`.`id`,
+        `t21`.`metaxy_provenance__f`,
+        COALESCE(`t21`.`metaxy_edge0_waiting`, FALSE) AS `metaxy_is_waiting`,
         TRUE AS `metaxy_is_expected`
       FROM (
         SELECT
-          `t28`.`id`,
-          `t28`.`metaxy_edge0__audio`,
-          `t28`.`metaxy_edge0__frames`,
-          `t28`.`metaxy_edge0_waiting`,
-          `t28`.`metaxy_edge0_present`,
-          TO_HEX(MD5(`t28`.`metaxy_provenance__f`)) AS `metaxy_provenance__f`
+          `t19`.`id`,
+          `t19`.`metaxy_edge0__audio`,
+          `t19`.`metaxy_edge0__frames`,
+          `t19`.`metaxy_edge0_waiting`,
+          `t19`.`metaxy_edge0_present`,
+          TO_HEX(MD5(`t19`.`metaxy_provenance__f`)) AS `metaxy_provenance__f`
         FROM (
           SELECT
-            `t24`.`id`,
-            `t24`.`metaxy_data_version__audio` AS `metaxy_edge0__audio`,
-            `t24`.`metaxy_data_version__frames` AS `metaxy_edge0__frames`,
-            COALESCE(`t24`.`metaxy_data_version__audio` IS NULL, FALSE)
-            OR COALESCE(`t24`.`metaxy_data_version__frames` IS NULL, FALSE) AS `metaxy_edge0_waiting`,
+            `t16`.`id`,
+            `t16`.`metaxy_data_version__audio` AS `metaxy_edge0__audio`,
+            `t16`.`metaxy_data_version__frames` AS `metaxy_edge0__frames`,
+            COALESCE(`t16`.`metaxy_data_version__audio` IS NULL, FALSE)
+            OR COALESCE(`t16`.`metaxy_data_version__frames` IS NULL, FALSE) AS `metaxy_edge0_waiting`,
             TRUE AS `metaxy_edge0_present`,
             CONCAT(
-              CONCAT('2a8b4be83329b036b174f84aa2f1932b', '', `t24`.`metaxy_data_version__audio`),
+              CONCAT('2a8b4be83329b036b174f84aa2f1932b', '', `t16`.`metaxy_data_version__audio`),
               '',
-              `t24`.`metaxy_data_version__frames`
+              `t16`.`metaxy_data_version__frames`
             ) AS `metaxy_provenance__f`
           FROM (
             SELECT
-              `t23`.*
-              EXCEPT (`drawn_0`)
+              `t14`.*
+              EXCEPT (`id_right`)
             FROM (
               SELECT
-                *
+                `t4`.`id`,
+                `t4`.`speaker`,
+                `t4`.`metaxy_provenance__audio`,
+                `t4`.`metaxy_data_version__audio`,
+                `t4`.`metaxy_provenance__frames`,
+                `t4`.`metaxy_data_version__frames`,
+                `t4`.`metaxy_provenance`,
+                `t4`.`metaxy_data_version`,
+                `t4`.`metaxy_feature_version`,
+                `t4`.`metaxy_snapshot_version`,
+                `t4`.`metaxy_created_at`,
+                `t4`.`metaxy_updated_at`,
+                `t4`.`metaxy_deleted_at`,
+                `t4`.`metaxy_materialization_id`,
+                `t4`.`metaxy_commit`,
+                `t4`.`metaxy_write_id`,
+                `t4`.`metaxy_open`,
+                `t12`.`id` AS `id_right`,
+                `t12`.`metaxy_chosen`
               FROM (
                 SELECT
-                  `t18`.`id`,
-                  `t18`.`speaker`,
-                  `t18`.`metaxy_provenance__audio`,
-                  `t18`.`metaxy_data_version__audio`,
-                  `t18`.`metaxy_provenance__frames`,
-                  `t18`.`metaxy_data_version__frames`,
-                  `t18`.`metaxy_provenance`,
-                  `t18`.`metaxy_data_version`,
-                  `t18`.`metaxy_feature_version`,
-                  `t18`.`metaxy_snapshot_version`,
-                  `t18`.`metaxy_created_at`,
-                  `t18`.`metaxy_updated_at`,
-                  `t18`.`metaxy_deleted_at`,
-                  `t18`.`metaxy_materialization_id`,
-                  `t18`.`metaxy_commit`,
-                  `t18`.`metaxy_write_id`,
-                  `t18`.`metaxy_open`,
-                  `t18`.`metaxy_is_preferred`,
-                  (
-                    ROW_NUMBER() OVER (
-                      PARTITION BY `t18`.`id`
-                      ORDER BY `t18`.`metaxy_is_preferred` DESC, `t18`.`metaxy_commit` DESC
-                    ) - 1
-                  ) + 1 AS `drawn_0`
+                  *
+                FROM `video` AS `t0`
+                WHERE
+                  NOT (
+                    `t0`.`metaxy_open`
+                  ) AND `t0`.`metaxy_deleted_at` IS NULL
+              ) AS `t4`
+              LEFT OUTER JOIN (
+                SELECT
+                  `t8`.`id`,
+                  COALESCE(
+                    CASE
+                      WHEN `t8`.`metaxy_preferred` >= COALESCE(`t8`.`metaxy_barrier`, -1)
+                      THEN `t8`.`metaxy_preferred`
+                      ELSE NULL
+                    END,
+                    CASE
+                      WHEN `t8`.`metaxy_last` >= COALESCE(`t8`.`metaxy_barrier`, -1)
+                      THEN `t8`.`metaxy_last`
+                      ELSE NULL
+                    END,
+                    -1
+                  ) AS `metaxy_chosen`
                 FROM (
                   SELECT
-                    `t17`.`id`,
-                    `t17`.`speaker`,
-                    `t17`.`metaxy_provenance__audio`,
-                    `t17`.`metaxy_data_version__audio`,
-                    `t17`.`metaxy_provenance__frames`,
-                    `t17`.`metaxy_data_version__frames`,
-                    `t17`.`metaxy_provenance`,
-                    `t17`.`metaxy_data_version`,
-                    `t17`.`metaxy_feature_version`,
-                    `t17`.`metaxy_snapshot_version`,
-                    `t17`.`metaxy_created_at`,
-                    `t17`.`metaxy_updated_at`,
-                    `t17`.`metaxy_deleted_at`,
-                    `t17`.`metaxy_materialization_id`,
-                    `t17`.`metaxy_commit`,
-                    `t17`.`metaxy_write_id`,
-                    `t17`.`metaxy_open`,
-                    CAST(`t17`.`metaxy_feature_version` = 'fe9fa94c4de44d946b5d6ae0cd56413de41e23b52cf27a6006055e05807a6245' AS INT64) AS `metaxy_is_preferred`
+                    `t6`.`id`,
+                    COUNT(*) AS `metaxy_rows`,
+                    MAX(`t6`.`metaxy_barrier`) AS `metaxy_barrier`,
+                    MAX(`t6`.`metaxy_last`) AS `metaxy_last`,
+                    MAX(`t6`.`metaxy_preferred`) AS `metaxy_preferred`
                   FROM (
                     SELECT
-                      `t15`.*
-                      EXCEPT (`id_right`)
-                    FROM (
-                      SELECT
-                        `t7`.`id`,
-                        `t7`.`speaker`,
-                        `t7`.`metaxy_provenance__audio`,
-                        `t7`.`metaxy_data_version__audio`,
-                        `t7`.`metaxy_provenance__frames`,
-                        `t7`.`metaxy_data_version__frames`,
-                        `t7`.`metaxy_provenance`,
-                        `t7`.`metaxy_data_version`,
-                        `t7`.`metaxy_feature_version`,
-                        `t7`.`metaxy_snapshot_version`,
-                        `t7`.`metaxy_created_at`,
-                        `t7`.`metaxy_updated_at`,
-                        `t7`.`metaxy_deleted_at`,
-                        `t7`.`metaxy_materialization_id`,
-                        `t7`.`metaxy_commit`,
-                        `t7`.`metaxy_write_id`,
-                        `t7`.`metaxy_open`,
-                        `t13`.`id` AS `id_right`,
-                        `t13`.`metaxy_barrier`
-                      FROM (
-                        SELECT
-                          *
-                        FROM `video` AS `t1`
-                        WHERE
-                          NOT (
-                            `t1`.`metaxy_open`
-                          ) AND `t1`.`metaxy_deleted_at` IS NULL
-                      ) AS `t7`
-                      LEFT OUTER JOIN (
-                        SELECT
-                          *
-                        FROM (
-                          SELECT
-                            `t6`.`id`,
-                            MAX(`t6`.`metaxy_commit`) AS `metaxy_barrier`
-                          FROM (
-                            SELECT
-                              *
-                            FROM `video` AS `t1`
-                            WHERE
-                              NOT (
-                                `t1`.`metaxy_deleted_at` IS NULL
-                              )
-                          ) AS `t6`
-                          GROUP BY
-                            1
-                        ) AS `t9`
-                      ) AS `t13`
-                        ON `t7`.`id` = `t13`.`id`
-                    ) AS `t15`
-                  ) AS `t17`
-                  WHERE
-                    `t17`.`metaxy_commit` >= COALESCE(`t17`.`metaxy_barrier`, -1)
-                ) AS `t18`
-              ) AS `t21`
-              WHERE
-                `t21`.`drawn_0` = 1
-            ) AS `t23`
-          ) AS `t24`
-        ) AS `t28`
-      ) AS `t29`
-    ) AS `t31`
+                      `t0`.`id`,
+                      `t0`.`speaker`,
+                      `t0`.`metaxy_provenance__audio`,
+                      `t0`.`metaxy_data_version__audio`,
+                      `t0`.`metaxy_provenance__frames`,
+                      `t0`.`metaxy_data_version__frames`,
+                      `t0`.`metaxy_provenance`,
+                      `t0`.`metaxy_data_version`,
+                      `t0`.`metaxy_feature_version`,
+                      `t0`.`metaxy_snapshot_version`,
+                      `t0`.`metaxy_created_at`,
+                      `t0`.`metaxy_updated_at`,
+                      `t0`.`metaxy_deleted_at`,
+                      `t0`.`metaxy_materialization_id`,
+                      `t0`.`metaxy_commit`,
+                      `t0`.`metaxy_write_id`,
+                      `t0`.`metaxy_open`,
+                      CASE
+                        WHEN NOT (
+                          `t0`.`metaxy_deleted_at` IS NULL
+                        )
+                        THEN `t0`.`metaxy_commit`
+                        ELSE NULL
+                      END AS `metaxy_barrier`,
+                      CASE WHEN `t0`.`metaxy_deleted_at` IS NULL THEN `t0`.`metaxy_commit` ELSE NULL END AS `metaxy_last`,
+                      CASE
+                        WHEN (
+                          `t0`.`metaxy_deleted_at` IS NULL
+                        )
+                        AND (
+                          `t0`.`metaxy_feature_version` = 'fe9fa94c4de44d946b5d6ae0cd56413de41e23b52cf27a6006055e05807a6245'
+                        )
+                        THEN `t0`.`metaxy_commit`
+                        ELSE NULL
+                      END AS `metaxy_preferred`
+                    FROM `video` AS `t0`
+                    WHERE
+                      NOT (
+                        `t0`.`metaxy_open`
+                      )
+                  ) AS `t6`
+                  GROUP BY
+                    1
+                ) AS `t8`
+                WHERE
+                  `t8`.`metaxy_rows` > 1
+              ) AS `t12`
+                ON `t4`.`id` = `t12`.`id`
+            ) AS `t14`
+          ) AS `t16`
+          WHERE
+            (
+              `t16`.`metaxy_chosen` IS NULL
+            )
+            OR (
+              `t16`.`metaxy_chosen` = `t16`.`metaxy_commit`
+            )
+        ) AS `t19`
+      ) AS `t21`
+    ) AS `t25`
     FULL OUTER JOIN (
       SELECT
         *
       FROM (
         SELECT
-          `t22`.`id`,
-          MAX(`t22`.`metaxy_stored__f`) AS `metaxy_stored__f`,
-          LOGICAL_OR(`t22`.`metaxy_is_stale`) AS `metaxy_is_stale`,
-          LOGICAL_OR(`t22`.`metaxy_stored_is_inside`) AS `metaxy_stored_is_inside`,
-          LOGICAL_OR(`t22`.`metaxy_is_stored`) AS `metaxy_is_stored`
+          `t18`.`id`,
+          MAX(`t18`.`metaxy_stored__f`) AS `metaxy_stored__f`,
+          LOGICAL_OR(`t18`.`metaxy_is_stale`) AS `metaxy_is_stale`,
+          LOGICAL_OR(`t18`.`metaxy_stored_is_inside`) AS `metaxy_stored_is_inside`,
+          LOGICAL_OR(`t18`.`metaxy_is_stored`) AS `metaxy_is_stored`
         FROM (
           SELECT
-            `t20`.`id`,
-            `t20`.`metaxy_provenance__f` AS `metaxy_stored__f`,
+            `t17`.`id`,
+            `t17`.`metaxy_provenance__f` AS `metaxy_stored__f`,
             FALSE AS `metaxy_is_stale`,
             TRUE AS `metaxy_stored_is_inside`,
             TRUE AS `metaxy_is_stored`
           FROM (
             SELECT
-              `t19`.`id`,
-              `t19`.`number`,
-              `t19`.`metaxy_provenance__f`,
-              `t19`.`metaxy_data_version__f`,
-              `t19`.`metaxy_provenance`,
-              `t19`.`metaxy_data_version`,
-              `t19`.`metaxy_feature_version`,
-              `t19`.`metaxy_snapshot_version`,
-              `t19`.`metaxy_created_at`,
-              `t19`.`metaxy_updated_at`,
-              `t19`.`metaxy_deleted_at`,
-              `t19`.`metaxy_materialization_id`,
-              `t19`.`metaxy_commit`,
-              `t19`.`metaxy_write_id`,
-              `t19`.`metaxy_open`,
-              `t19`.`metaxy_rank`,
-              MAX(`t19`.`metaxy_rank`) OVER (PARTITION BY `t19`.`id` ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS `metaxy_highest`
+              `t15`.*
+              EXCEPT (`id_right`)
             FROM (
               SELECT
-                `t16`.`id`,
-                `t16`.`number`,
-                `t16`.`metaxy_provenance__f`,
-                `t16`.`metaxy_data_version__f`,
-                `t16`.`metaxy_provenance`,
-                `t16`.`metaxy_data_version`,
-                `t16`.`metaxy_feature_version`,
-                `t16`.`metaxy_snapshot_version`,
-                `t16`.`metaxy_created_at`,
-                `t16`.`metaxy_updated_at`,
-                `t16`.`metaxy_deleted_at`,
-                `t16`.`metaxy_materialization_id`,
-                `t16`.`metaxy_commit`,
-                `t16`.`metaxy_write_id`,
-                `t16`.`metaxy_open`,
-                `t16`.`metaxy_commit` + (
-                  CAST(`t16`.`metaxy_feature_version` = '19d0aeaf26aced9628686bd926b87f93edd4c1ee76e0615ecf5eb0b2ff533c0f' AS INT64) * 4611686018427387904
-                ) AS `metaxy_rank`
+                `t5`.`id`,
+                `t5`.`number`,
+                `t5`.`metaxy_provenance__f`,
+                `t5`.`metaxy_data_version__f`,
+                `t5`.`metaxy_provenance`,
+                `t5`.`metaxy_data_version`,
+                `t5`.`metaxy_feature_version`,
+                `t5`.`metaxy_snapshot_version`,
+                `t5`.`metaxy_created_at`,
+                `t5`.`metaxy_updated_at`,
+                `t5`.`metaxy_deleted_at`,
+                `t5`.`metaxy_materialization_id`,
+                `t5`.`metaxy_commit`,
+                `t5`.`metaxy_write_id`,
+                `t5`.`metaxy_open`,
+                `t13`.`id` AS `id_right`,
+                `t13`.`metaxy_chosen`
               FROM (
                 SELECT
-                  `t14`.*
-                  EXCEPT (`id_right`)
+                  *
+                FROM `chunk` AS `t1`
+                WHERE
+                  NOT (
+                    `t1`.`metaxy_open`
+                  ) AND `t1`.`metaxy_deleted_at` IS NULL
+              ) AS `t5`
+              LEFT OUTER JOIN (
+                SELECT
+                  `t9`.`id`,
+                  COALESCE(
+                    CASE
+                      WHEN `t9`.`metaxy_preferred` >= COALESCE(`t9`.`metaxy_barrier`, -1)
+                      THEN `t9`.`metaxy_preferred`
+                      ELSE NULL
+                    END,
+                    CASE
+                      WHEN `t9`.`metaxy_last` >= COALESCE(`t9`.`metaxy_barrier`, -1)
+                      THEN `t9`.`metaxy_last`
+                      ELSE NULL
+                    END,
+                    -1
+                  ) AS `metaxy_chosen`
                 FROM (
                   SELECT
-                    `t5`.`id`,
-                    `t5`.`number`,
-                    `t5`.`metaxy_provenance__f`,
-                    `t5`.`metaxy_data_version__f`,
-                    `t5`.`metaxy_provenance`,
-                    `t5`.`metaxy_data_version`,
-                    `t5`.`metaxy_feature_version`,
-                    `t5`.`metaxy_snapshot_version`,
-                    `t5`.`metaxy_created_at`,
-                    `t5`.`metaxy_updated_at`,
-                    `t5`.`metaxy_deleted_at`,
-                    `t5`.`metaxy_materialization_id`,
-                    `t5`.`metaxy_commit`,
-                    `t5`.`metaxy_write_id`,
-                    `t5`.`metaxy_open`,
-                    `t12`.`id` AS `id_right`,
-                    `t12`.`metaxy_barrier`
+                    `t7`.`id`,
+                    COUNT(*) AS `metaxy_rows`,
+                    MAX(`t7`.`metaxy_barrier`) AS `metaxy_barrier`,
+                    MAX(`t7`.`metaxy_last`) AS `metaxy_last`,
+                    MAX(`t7`.`metaxy_preferred`) AS `metaxy_preferred`
                   FROM (
                     SELECT
-                      *
-                    FROM `chunk` AS `t0`
+                      `t1`.`id`,
+                      `t1`.`number`,
+                      `t1`.`metaxy_provenance__f`,
+                      `t1`.`metaxy_data_version__f`,
+                      `t1`.`metaxy_provenance`,
+                      `t1`.`metaxy_data_version`,
+                      `t1`.`metaxy_feature_version`,
+                      `t1`.`metaxy_snapshot_version`,
+                      `t1`.`metaxy_created_at`,
+                      `t1`.`metaxy_updated_at`,
+                      `t1`.`metaxy_deleted_at`,
+                      `t1`.`metaxy_materialization_id`,
+                      `t1`.`metaxy_commit`,
+                      `t1`.`metaxy_write_id`,
+                      `t1`.`metaxy_open`,
+                      CASE
+                        WHEN NOT (
+                          `t1`.`metaxy_deleted_at` IS NULL
+                        )
+                        THEN `t1`.`metaxy_commit`
+                        ELSE NULL
+                      END AS `metaxy_barrier`,
+                      CASE WHEN `t1`.`metaxy_deleted_at` IS NULL THEN `t1`.`metaxy_commit` ELSE NULL END AS `metaxy_last`,
+                      CASE
+                        WHEN (
+                          `t1`.`metaxy_deleted_at` IS NULL
+                        )
+                        AND (
+                          `t1`.`metaxy_feature_version` = '19d0aeaf26aced9628686bd926b87f93edd4c1ee76e0615ecf5eb0b2ff533c0f'
+                        )
+                        THEN `t1`.`metaxy_commit`
+                        ELSE NULL
+                      END AS `metaxy_preferred`
+                    FROM `chunk` AS `t1`
                     WHERE
                       NOT (
-                        `t0`.`metaxy_open`
-                      ) AND `t0`.`metaxy_deleted_at` IS NULL
-                  ) AS `t5`
-                  LEFT OUTER JOIN (
-                    SELECT
-                      *
-                    FROM (
-                      SELECT
-                        `t4`.`id`,
-                        MAX(`t4`.`metaxy_commit`) AS `metaxy_barrier`
-                      FROM (
-                        SELECT
-                          *
-                        FROM `chunk` AS `t0`
-                        WHERE
-                          NOT (
-                            `t0`.`metaxy_deleted_at` IS NULL
-                          )
-                      ) AS `t4`
-                      GROUP BY
-                        1
-                    ) AS `t8`
-                  ) AS `t12`
-                    ON `t5`.`id` = `t12`.`id`
-                ) AS `t14`
-              ) AS `t16`
-              WHERE
-                `t16`.`metaxy_commit` >= COALESCE(`t16`.`metaxy_barrier`, -1)
-            ) AS `t19`
-          ) AS `t20`
+                        `t1`.`metaxy_open`
+                      )
+                  ) AS `t7`
+                  GROUP BY
+                    1
+                ) AS `t9`
+                WHERE
+                  `t9`.`metaxy_rows` > 1
+              ) AS `t13`
+                ON `t5`.`id` = `t13`.`id`
+            ) AS `t15`
+          ) AS `t17`
           WHERE
-            `t20`.`metaxy_rank` = `t20`.`metaxy_highest`
-        ) AS `t22`
+            (
+              `t17`.`metaxy_chosen` IS NULL
+            )
+            OR (
+              `t17`.`metaxy_chosen` = `t17`.`metaxy_commit`
+            )
+        ) AS `t18`
         GROUP BY
           1
-      ) AS `t25`
-    ) AS `t27`
-      ON `t31`.`id` = `t27`.`id`
-  ) AS `t32`
-) AS `t33`
+      ) AS `t20`
+    ) AS `t23`
+      ON `t25`.`id` = `t23`.`id`
+  ) AS `t26`
+) AS `t27`
 WHERE
   NOT (
-    `t33`.`metaxy_status` IS NULL
-  ) AND `t33`.`metaxy_is_inside`
+    `t27`.`metaxy_status` IS NULL
+  ) AND `t27`.`metaxy_is_inside`

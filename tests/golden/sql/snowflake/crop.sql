@@ -1,55 +1,55 @@
 SELECT
-  "t52"."id",
-  "t52"."metaxy_status",
-  "t52"."metaxy_stale_fields",
-  "t52"."metaxy_provenance__audio",
-  "t52"."metaxy_provenance__frames"
+  "t40"."id",
+  "t40"."metaxy_status",
+  "t40"."metaxy_stale_fields",
+  "t40"."metaxy_provenance__audio",
+  "t40"."metaxy_provenance__frames"
 FROM (
   SELECT
-    COALESCE("t51"."id", "t51"."id_right") AS "id",
-    "t51"."metaxy_provenance__audio",
-    "t51"."metaxy_provenance__frames",
-    "t51"."metaxy_is_waiting",
-    "t51"."metaxy_is_expected",
-    "t51"."metaxy_stored__audio",
-    "t51"."metaxy_stored__frames",
-    "t51"."metaxy_is_stale",
-    "t51"."metaxy_stored_is_inside",
-    "t51"."metaxy_is_stored",
-    COALESCE("t51"."metaxy_stored_is_inside", TRUE) AS "metaxy_is_inside",
+    COALESCE("t39"."id", "t39"."id_right") AS "id",
+    "t39"."metaxy_provenance__audio",
+    "t39"."metaxy_provenance__frames",
+    "t39"."metaxy_is_waiting",
+    "t39"."metaxy_is_expected",
+    "t39"."metaxy_stored__audio",
+    "t39"."metaxy_stored__frames",
+    "t39"."metaxy_is_stale",
+    "t39"."metaxy_stored_is_inside",
+    "t39"."metaxy_is_stored",
+    COALESCE("t39"."metaxy_stored_is_inside", TRUE) AS "metaxy_is_inside",
     CASE
       WHEN NOT (
         NOT (
-          "t51"."metaxy_is_expected" IS NULL
+          "t39"."metaxy_is_expected" IS NULL
         )
       )
       THEN 'orphaned'
       ELSE CASE
-        WHEN COALESCE("t51"."metaxy_is_waiting", FALSE)
+        WHEN COALESCE("t39"."metaxy_is_waiting", FALSE)
         THEN 'waiting'
         ELSE CASE
           WHEN NOT (
             NOT (
-              "t51"."metaxy_is_stored" IS NULL
+              "t39"."metaxy_is_stored" IS NULL
             )
           )
           THEN 'new'
           ELSE CASE
             WHEN (
-              "t51"."metaxy_stored__audio" IS NULL
+              "t39"."metaxy_stored__audio" IS NULL
             )
             OR (
-              "t51"."metaxy_provenance__audio" <> "t51"."metaxy_stored__audio"
+              "t39"."metaxy_provenance__audio" <> "t39"."metaxy_stored__audio"
             )
             OR (
               (
-                "t51"."metaxy_stored__frames" IS NULL
+                "t39"."metaxy_stored__frames" IS NULL
               )
               OR (
-                "t51"."metaxy_provenance__frames" <> "t51"."metaxy_stored__frames"
+                "t39"."metaxy_provenance__frames" <> "t39"."metaxy_stored__frames"
               )
             )
-            OR COALESCE("t51"."metaxy_is_stale", FALSE)
+            OR COALESCE("t39"."metaxy_is_stale", FALSE)
             THEN 'stale'
             ELSE NULL
           END
@@ -60,20 +60,20 @@ FROM (
       ',',
       CASE
         WHEN (
-          "t51"."metaxy_stored__audio" IS NULL
+          "t39"."metaxy_stored__audio" IS NULL
         )
         OR (
-          "t51"."metaxy_provenance__audio" <> "t51"."metaxy_stored__audio"
+          "t39"."metaxy_provenance__audio" <> "t39"."metaxy_stored__audio"
         )
         THEN 'audio'
         ELSE NULL
       END,
       CASE
         WHEN (
-          "t51"."metaxy_stored__frames" IS NULL
+          "t39"."metaxy_stored__frames" IS NULL
         )
         OR (
-          "t51"."metaxy_provenance__frames" <> "t51"."metaxy_stored__frames"
+          "t39"."metaxy_provenance__frames" <> "t39"."metaxy_stored__frames"
         )
         THEN 'frames'
         ELSE NULL
@@ -81,465 +81,463 @@ FROM (
     ) AS "metaxy_stale_fields"
   FROM (
     SELECT
-      "t50"."id",
-      "t50"."metaxy_provenance__audio",
-      "t50"."metaxy_provenance__frames",
-      "t50"."metaxy_is_waiting",
-      "t50"."metaxy_is_expected",
-      "t40"."id" AS "id_right",
-      "t40"."metaxy_stored__audio",
-      "t40"."metaxy_stored__frames",
-      "t40"."metaxy_is_stale",
-      "t40"."metaxy_stored_is_inside",
-      "t40"."metaxy_is_stored"
+      "t38"."id",
+      "t38"."metaxy_provenance__audio",
+      "t38"."metaxy_provenance__frames",
+      "t38"."metaxy_is_waiting",
+      "t38"."metaxy_is_expected",
+      "t29"."id" AS "id_right",
+      "t29"."metaxy_stored__audio",
+      "t29"."metaxy_stored__frames",
+      "t29"."metaxy_is_stale",
+      "t29"."metaxy_stored_is_inside",
+      "t29"."metaxy_is_stored"
     FROM (
       SELECT
-        "t48"."id",
-        "t48"."metaxy_provenance__audio",
-        "t48"."metaxy_provenance__frames",
-        COALESCE("t48"."metaxy_edge0_waiting", FALSE)
-        OR COALESCE("t48"."metaxy_edge1_waiting", FALSE) AS "metaxy_is_waiting",
+        "t36"."id",
+        "t36"."metaxy_provenance__audio",
+        "t36"."metaxy_provenance__frames",
+        COALESCE("t36"."metaxy_edge0_waiting", FALSE)
+        OR COALESCE("t36"."metaxy_edge1_waiting", FALSE) AS "metaxy_is_waiting",
         TRUE AS "metaxy_is_expected"
       FROM (
         SELECT
-          "t47"."id",
-          "t47"."metaxy_edge0__audio",
-          "t47"."metaxy_edge0__frames",
-          "t47"."metaxy_edge0_waiting",
-          "t47"."metaxy_edge0_present",
-          "t47"."metaxy_edge1__text",
-          "t47"."metaxy_edge1_waiting",
-          "t47"."metaxy_edge1_present",
-          MD5("t47"."metaxy_provenance__audio") AS "metaxy_provenance__audio",
-          MD5("t47"."metaxy_provenance__frames") AS "metaxy_provenance__frames"
+          "t35"."id",
+          "t35"."metaxy_edge0__audio",
+          "t35"."metaxy_edge0__frames",
+          "t35"."metaxy_edge0_waiting",
+          "t35"."metaxy_edge0_present",
+          "t35"."metaxy_edge1__text",
+          "t35"."metaxy_edge1_waiting",
+          "t35"."metaxy_edge1_present",
+          MD5("t35"."metaxy_provenance__audio") AS "metaxy_provenance__audio",
+          MD5("t35"."metaxy_provenance__frames") AS "metaxy_provenance__frames"
         FROM (
           SELECT
-            "t46"."id",
-            "t46"."metaxy_edge0__audio",
-            "t46"."metaxy_edge0__frames",
-            "t46"."metaxy_edge0_waiting",
-            "t46"."metaxy_edge0_present",
-            "t46"."metaxy_edge1__text",
-            "t46"."metaxy_edge1_waiting",
-            "t46"."metaxy_edge1_present",
+            "t34"."id",
+            "t34"."metaxy_edge0__audio",
+            "t34"."metaxy_edge0__frames",
+            "t34"."metaxy_edge0_waiting",
+            "t34"."metaxy_edge0_present",
+            "t34"."metaxy_edge1__text",
+            "t34"."metaxy_edge1_waiting",
+            "t34"."metaxy_edge1_present",
             CONCAT(
               CONCAT(
                 '7fe3dbe401b4e367b9cd61bf5044f616',
                 '',
                 CASE
-                  WHEN "t46"."metaxy_edge1_present" IS NULL
+                  WHEN "t34"."metaxy_edge1_present" IS NULL
                   THEN 'absent'
-                  ELSE "t46"."metaxy_edge1__text"
+                  ELSE "t34"."metaxy_edge1__text"
                 END
               ),
               '',
-              "t46"."metaxy_edge0__audio"
+              "t34"."metaxy_edge0__audio"
             ) AS "metaxy_provenance__audio",
             CONCAT(
               CONCAT(
                 '51aef41934b4f99962242112262ab4ee',
                 '',
                 CASE
-                  WHEN "t46"."metaxy_edge1_present" IS NULL
+                  WHEN "t34"."metaxy_edge1_present" IS NULL
                   THEN 'absent'
-                  ELSE "t46"."metaxy_edge1__text"
+                  ELSE "t34"."metaxy_edge1__text"
                 END
               ),
               '',
-              "t46"."metaxy_edge0__frames"
+              "t34"."metaxy_edge0__frames"
             ) AS "metaxy_provenance__frames"
           FROM (
             SELECT
-              "t45".*
+              "t33".*
               EXCLUDE ("id_right")
             FROM (
               SELECT
-                "t44"."id",
-                "t44"."metaxy_edge0__audio",
-                "t44"."metaxy_edge0__frames",
-                "t44"."metaxy_edge0_waiting",
-                "t44"."metaxy_edge0_present",
-                "t43"."id" AS "id_right",
-                "t43"."metaxy_edge1__text",
-                "t43"."metaxy_edge1_waiting",
-                "t43"."metaxy_edge1_present"
+                "t32"."id",
+                "t32"."metaxy_edge0__audio",
+                "t32"."metaxy_edge0__frames",
+                "t32"."metaxy_edge0_waiting",
+                "t32"."metaxy_edge0_present",
+                "t31"."id" AS "id_right",
+                "t31"."metaxy_edge1__text",
+                "t31"."metaxy_edge1_waiting",
+                "t31"."metaxy_edge1_present"
               FROM (
                 SELECT
-                  "t37"."id",
-                  "t37"."metaxy_data_version__audio" AS "metaxy_edge0__audio",
-                  "t37"."metaxy_data_version__frames" AS "metaxy_edge0__frames",
-                  COALESCE("t37"."metaxy_data_version__audio" IS NULL, FALSE)
-                  OR COALESCE("t37"."metaxy_data_version__frames" IS NULL, FALSE) AS "metaxy_edge0_waiting",
+                  "t25"."id",
+                  "t25"."metaxy_data_version__audio" AS "metaxy_edge0__audio",
+                  "t25"."metaxy_data_version__frames" AS "metaxy_edge0__frames",
+                  COALESCE("t25"."metaxy_data_version__audio" IS NULL, FALSE)
+                  OR COALESCE("t25"."metaxy_data_version__frames" IS NULL, FALSE) AS "metaxy_edge0_waiting",
                   TRUE AS "metaxy_edge0_present"
                 FROM (
                   SELECT
-                    "t34".*
-                    EXCLUDE ("drawn_0")
+                    "t22".*
+                    EXCLUDE ("id_right")
                   FROM (
                     SELECT
-                      *
+                      "t7"."id",
+                      "t7"."speaker",
+                      "t7"."metaxy_provenance__audio",
+                      "t7"."metaxy_data_version__audio",
+                      "t7"."metaxy_provenance__frames",
+                      "t7"."metaxy_data_version__frames",
+                      "t7"."metaxy_provenance",
+                      "t7"."metaxy_data_version",
+                      "t7"."metaxy_feature_version",
+                      "t7"."metaxy_snapshot_version",
+                      "t7"."metaxy_created_at",
+                      "t7"."metaxy_updated_at",
+                      "t7"."metaxy_deleted_at",
+                      "t7"."metaxy_materialization_id",
+                      "t7"."metaxy_commit",
+                      "t7"."metaxy_write_id",
+                      "t7"."metaxy_open",
+                      "t19"."id" AS "id_right",
+                      "t19"."metaxy_chosen"
                     FROM (
                       SELECT
-                        "t28"."id",
-                        "t28"."speaker",
-                        "t28"."metaxy_provenance__audio",
-                        "t28"."metaxy_data_version__audio",
-                        "t28"."metaxy_provenance__frames",
-                        "t28"."metaxy_data_version__frames",
-                        "t28"."metaxy_provenance",
-                        "t28"."metaxy_data_version",
-                        "t28"."metaxy_feature_version",
-                        "t28"."metaxy_snapshot_version",
-                        "t28"."metaxy_created_at",
-                        "t28"."metaxy_updated_at",
-                        "t28"."metaxy_deleted_at",
-                        "t28"."metaxy_materialization_id",
-                        "t28"."metaxy_commit",
-                        "t28"."metaxy_write_id",
-                        "t28"."metaxy_open",
-                        "t28"."metaxy_is_preferred",
-                        (
-                          ROW_NUMBER() OVER (
-                            PARTITION BY "t28"."id"
-                            ORDER BY "t28"."metaxy_is_preferred" DESC NULLS LAST, "t28"."metaxy_commit" DESC NULLS LAST
-                          ) - 1
-                        ) + 1 AS "drawn_0"
+                        *
+                      FROM "video" AS "t1"
+                      WHERE
+                        NOT (
+                          "t1"."metaxy_open"
+                        ) AND "t1"."metaxy_deleted_at" IS NULL
+                    ) AS "t7"
+                    LEFT OUTER JOIN (
+                      SELECT
+                        "t13"."id",
+                        COALESCE(
+                          CASE
+                            WHEN "t13"."metaxy_preferred" >= COALESCE("t13"."metaxy_barrier", -1)
+                            THEN "t13"."metaxy_preferred"
+                            ELSE NULL
+                          END,
+                          CASE
+                            WHEN "t13"."metaxy_last" >= COALESCE("t13"."metaxy_barrier", -1)
+                            THEN "t13"."metaxy_last"
+                            ELSE NULL
+                          END,
+                          -1
+                        ) AS "metaxy_chosen"
                       FROM (
                         SELECT
-                          "t25"."id",
-                          "t25"."speaker",
-                          "t25"."metaxy_provenance__audio",
-                          "t25"."metaxy_data_version__audio",
-                          "t25"."metaxy_provenance__frames",
-                          "t25"."metaxy_data_version__frames",
-                          "t25"."metaxy_provenance",
-                          "t25"."metaxy_data_version",
-                          "t25"."metaxy_feature_version",
-                          "t25"."metaxy_snapshot_version",
-                          "t25"."metaxy_created_at",
-                          "t25"."metaxy_updated_at",
-                          "t25"."metaxy_deleted_at",
-                          "t25"."metaxy_materialization_id",
-                          "t25"."metaxy_commit",
-                          "t25"."metaxy_write_id",
-                          "t25"."metaxy_open",
-                          CAST("t25"."metaxy_feature_version" = 'fe9fa94c4de44d946b5d6ae0cd56413de41e23b52cf27a6006055e05807a6245' AS BIGINT) AS "metaxy_is_preferred"
+                          "t10"."id",
+                          COUNT(*) AS "metaxy_rows",
+                          MAX("t10"."metaxy_barrier") AS "metaxy_barrier",
+                          MAX("t10"."metaxy_last") AS "metaxy_last",
+                          MAX("t10"."metaxy_preferred") AS "metaxy_preferred"
                         FROM (
                           SELECT
-                            "t22".*
-                            EXCLUDE ("id_right")
-                          FROM (
-                            SELECT
-                              "t9"."id",
-                              "t9"."speaker",
-                              "t9"."metaxy_provenance__audio",
-                              "t9"."metaxy_data_version__audio",
-                              "t9"."metaxy_provenance__frames",
-                              "t9"."metaxy_data_version__frames",
-                              "t9"."metaxy_provenance",
-                              "t9"."metaxy_data_version",
-                              "t9"."metaxy_feature_version",
-                              "t9"."metaxy_snapshot_version",
-                              "t9"."metaxy_created_at",
-                              "t9"."metaxy_updated_at",
-                              "t9"."metaxy_deleted_at",
-                              "t9"."metaxy_materialization_id",
-                              "t9"."metaxy_commit",
-                              "t9"."metaxy_write_id",
-                              "t9"."metaxy_open",
-                              "t19"."id" AS "id_right",
-                              "t19"."metaxy_barrier"
-                            FROM (
-                              SELECT
-                                *
-                              FROM "video" AS "t1"
-                              WHERE
-                                NOT (
-                                  "t1"."metaxy_open"
-                                ) AND "t1"."metaxy_deleted_at" IS NULL
-                            ) AS "t9"
-                            LEFT OUTER JOIN (
-                              SELECT
-                                *
-                              FROM (
-                                SELECT
-                                  "t8"."id",
-                                  MAX("t8"."metaxy_commit") AS "metaxy_barrier"
-                                FROM (
-                                  SELECT
-                                    *
-                                  FROM "video" AS "t1"
-                                  WHERE
-                                    NOT (
-                                      "t1"."metaxy_deleted_at" IS NULL
-                                    )
-                                ) AS "t8"
-                                GROUP BY
-                                  1
-                              ) AS "t13"
-                            ) AS "t19"
-                              ON "t9"."id" = "t19"."id"
-                          ) AS "t22"
-                        ) AS "t25"
-                        WHERE
-                          "t25"."metaxy_commit" >= COALESCE("t25"."metaxy_barrier", -1)
-                      ) AS "t28"
-                    ) AS "t31"
-                    WHERE
-                      "t31"."drawn_0" = 1
-                  ) AS "t34"
-                ) AS "t37"
-              ) AS "t44"
+                            "t1"."id",
+                            "t1"."speaker",
+                            "t1"."metaxy_provenance__audio",
+                            "t1"."metaxy_data_version__audio",
+                            "t1"."metaxy_provenance__frames",
+                            "t1"."metaxy_data_version__frames",
+                            "t1"."metaxy_provenance",
+                            "t1"."metaxy_data_version",
+                            "t1"."metaxy_feature_version",
+                            "t1"."metaxy_snapshot_version",
+                            "t1"."metaxy_created_at",
+                            "t1"."metaxy_updated_at",
+                            "t1"."metaxy_deleted_at",
+                            "t1"."metaxy_materialization_id",
+                            "t1"."metaxy_commit",
+                            "t1"."metaxy_write_id",
+                            "t1"."metaxy_open",
+                            CASE
+                              WHEN NOT (
+                                "t1"."metaxy_deleted_at" IS NULL
+                              )
+                              THEN "t1"."metaxy_commit"
+                              ELSE NULL
+                            END AS "metaxy_barrier",
+                            CASE WHEN "t1"."metaxy_deleted_at" IS NULL THEN "t1"."metaxy_commit" ELSE NULL END AS "metaxy_last",
+                            CASE
+                              WHEN (
+                                "t1"."metaxy_deleted_at" IS NULL
+                              )
+                              AND (
+                                "t1"."metaxy_feature_version" = 'fe9fa94c4de44d946b5d6ae0cd56413de41e23b52cf27a6006055e05807a6245'
+                              )
+                              THEN "t1"."metaxy_commit"
+                              ELSE NULL
+                            END AS "metaxy_preferred"
+                          FROM "video" AS "t1"
+                          WHERE
+                            NOT (
+                              "t1"."metaxy_open"
+                            )
+                        ) AS "t10"
+                        GROUP BY
+                          1
+                      ) AS "t13"
+                      WHERE
+                        "t13"."metaxy_rows" > 1
+                    ) AS "t19"
+                      ON "t7"."id" = "t19"."id"
+                  ) AS "t22"
+                ) AS "t25"
+                WHERE
+                  (
+                    "t25"."metaxy_chosen" IS NULL
+                  )
+                  OR (
+                    "t25"."metaxy_chosen" = "t25"."metaxy_commit"
+                  )
+              ) AS "t32"
               LEFT OUTER JOIN (
                 SELECT
-                  "t38"."id",
-                  "t38"."metaxy_data_version__text" AS "metaxy_edge1__text",
-                  COALESCE("t38"."metaxy_data_version__text" IS NULL, FALSE) AS "metaxy_edge1_waiting",
+                  "t26"."id",
+                  "t26"."metaxy_data_version__text" AS "metaxy_edge1__text",
+                  COALESCE("t26"."metaxy_data_version__text" IS NULL, FALSE) AS "metaxy_edge1_waiting",
                   TRUE AS "metaxy_edge1_present"
                 FROM (
                   SELECT
-                    "t35".*
-                    EXCLUDE ("drawn_1")
+                    "t23".*
+                    EXCLUDE ("id_right")
                   FROM (
                     SELECT
-                      *
+                      "t8"."id",
+                      "t8"."metaxy_provenance__text",
+                      "t8"."metaxy_data_version__text",
+                      "t8"."metaxy_provenance",
+                      "t8"."metaxy_data_version",
+                      "t8"."metaxy_feature_version",
+                      "t8"."metaxy_snapshot_version",
+                      "t8"."metaxy_created_at",
+                      "t8"."metaxy_updated_at",
+                      "t8"."metaxy_deleted_at",
+                      "t8"."metaxy_materialization_id",
+                      "t8"."metaxy_commit",
+                      "t8"."metaxy_write_id",
+                      "t8"."metaxy_open",
+                      "t20"."id" AS "id_right",
+                      "t20"."metaxy_chosen"
                     FROM (
                       SELECT
-                        "t29"."id",
-                        "t29"."metaxy_provenance__text",
-                        "t29"."metaxy_data_version__text",
-                        "t29"."metaxy_provenance",
-                        "t29"."metaxy_data_version",
-                        "t29"."metaxy_feature_version",
-                        "t29"."metaxy_snapshot_version",
-                        "t29"."metaxy_created_at",
-                        "t29"."metaxy_updated_at",
-                        "t29"."metaxy_deleted_at",
-                        "t29"."metaxy_materialization_id",
-                        "t29"."metaxy_commit",
-                        "t29"."metaxy_write_id",
-                        "t29"."metaxy_open",
-                        "t29"."metaxy_is_preferred",
-                        (
-                          ROW_NUMBER() OVER (
-                            PARTITION BY "t29"."id"
-                            ORDER BY "t29"."metaxy_is_preferred" DESC NULLS LAST, "t29"."metaxy_commit" DESC NULLS LAST
-                          ) - 1
-                        ) + 1 AS "drawn_1"
+                        *
+                      FROM "note" AS "t2"
+                      WHERE
+                        NOT (
+                          "t2"."metaxy_open"
+                        ) AND "t2"."metaxy_deleted_at" IS NULL
+                    ) AS "t8"
+                    LEFT OUTER JOIN (
+                      SELECT
+                        "t14"."id",
+                        COALESCE(
+                          CASE
+                            WHEN "t14"."metaxy_preferred" >= COALESCE("t14"."metaxy_barrier", -1)
+                            THEN "t14"."metaxy_preferred"
+                            ELSE NULL
+                          END,
+                          CASE
+                            WHEN "t14"."metaxy_last" >= COALESCE("t14"."metaxy_barrier", -1)
+                            THEN "t14"."metaxy_last"
+                            ELSE NULL
+                          END,
+                          -1
+                        ) AS "metaxy_chosen"
                       FROM (
                         SELECT
-                          "t26"."id",
-                          "t26"."metaxy_provenance__text",
-                          "t26"."metaxy_data_version__text",
-                          "t26"."metaxy_provenance",
-                          "t26"."metaxy_data_version",
-                          "t26"."metaxy_feature_version",
-                          "t26"."metaxy_snapshot_version",
-                          "t26"."metaxy_created_at",
-                          "t26"."metaxy_updated_at",
-                          "t26"."metaxy_deleted_at",
-                          "t26"."metaxy_materialization_id",
-                          "t26"."metaxy_commit",
-                          "t26"."metaxy_write_id",
-                          "t26"."metaxy_open",
-                          CAST("t26"."metaxy_feature_version" = '8d438f90d98dcb038487febb4b24e5a17240e296623db57154f17d73dec4e82c' AS BIGINT) AS "metaxy_is_preferred"
+                          "t11"."id",
+                          COUNT(*) AS "metaxy_rows",
+                          MAX("t11"."metaxy_barrier") AS "metaxy_barrier",
+                          MAX("t11"."metaxy_last") AS "metaxy_last",
+                          MAX("t11"."metaxy_preferred") AS "metaxy_preferred"
                         FROM (
                           SELECT
-                            "t23".*
-                            EXCLUDE ("id_right")
-                          FROM (
-                            SELECT
-                              "t11"."id",
-                              "t11"."metaxy_provenance__text",
-                              "t11"."metaxy_data_version__text",
-                              "t11"."metaxy_provenance",
-                              "t11"."metaxy_data_version",
-                              "t11"."metaxy_feature_version",
-                              "t11"."metaxy_snapshot_version",
-                              "t11"."metaxy_created_at",
-                              "t11"."metaxy_updated_at",
-                              "t11"."metaxy_deleted_at",
-                              "t11"."metaxy_materialization_id",
-                              "t11"."metaxy_commit",
-                              "t11"."metaxy_write_id",
-                              "t11"."metaxy_open",
-                              "t20"."id" AS "id_right",
-                              "t20"."metaxy_barrier"
-                            FROM (
-                              SELECT
-                                *
-                              FROM "note" AS "t2"
-                              WHERE
-                                NOT (
-                                  "t2"."metaxy_open"
-                                ) AND "t2"."metaxy_deleted_at" IS NULL
-                            ) AS "t11"
-                            LEFT OUTER JOIN (
-                              SELECT
-                                *
-                              FROM (
-                                SELECT
-                                  "t10"."id",
-                                  MAX("t10"."metaxy_commit") AS "metaxy_barrier"
-                                FROM (
-                                  SELECT
-                                    *
-                                  FROM "note" AS "t2"
-                                  WHERE
-                                    NOT (
-                                      "t2"."metaxy_deleted_at" IS NULL
-                                    )
-                                ) AS "t10"
-                                GROUP BY
-                                  1
-                              ) AS "t14"
-                            ) AS "t20"
-                              ON "t11"."id" = "t20"."id"
-                          ) AS "t23"
-                        ) AS "t26"
-                        WHERE
-                          "t26"."metaxy_commit" >= COALESCE("t26"."metaxy_barrier", -1)
-                      ) AS "t29"
-                    ) AS "t32"
-                    WHERE
-                      "t32"."drawn_1" = 1
-                  ) AS "t35"
-                ) AS "t38"
-              ) AS "t43"
-                ON "t44"."id" = "t43"."id"
-            ) AS "t45"
-          ) AS "t46"
-        ) AS "t47"
-      ) AS "t48"
-    ) AS "t50"
+                            "t2"."id",
+                            "t2"."metaxy_provenance__text",
+                            "t2"."metaxy_data_version__text",
+                            "t2"."metaxy_provenance",
+                            "t2"."metaxy_data_version",
+                            "t2"."metaxy_feature_version",
+                            "t2"."metaxy_snapshot_version",
+                            "t2"."metaxy_created_at",
+                            "t2"."metaxy_updated_at",
+                            "t2"."metaxy_deleted_at",
+                            "t2"."metaxy_materialization_id",
+                            "t2"."metaxy_commit",
+                            "t2"."metaxy_write_id",
+                            "t2"."metaxy_open",
+                            CASE
+                              WHEN NOT (
+                                "t2"."metaxy_deleted_at" IS NULL
+                              )
+                              THEN "t2"."metaxy_commit"
+                              ELSE NULL
+                            END AS "metaxy_barrier",
+                            CASE WHEN "t2"."metaxy_deleted_at" IS NULL THEN "t2"."metaxy_commit" ELSE NULL END AS "metaxy_last",
+                            CASE
+                              WHEN (
+                                "t2"."metaxy_deleted_at" IS NULL
+                              )
+                              AND (
+                                "t2"."metaxy_feature_version" = '8d438f90d98dcb038487febb4b24e5a17240e296623db57154f17d73dec4e82c'
+                              )
+                              THEN "t2"."metaxy_commit"
+                              ELSE NULL
+                            END AS "metaxy_preferred"
+                          FROM "note" AS "t2"
+                          WHERE
+                            NOT (
+                              "t2"."metaxy_open"
+                            )
+                        ) AS "t11"
+                        GROUP BY
+                          1
+                      ) AS "t14"
+                      WHERE
+                        "t14"."metaxy_rows" > 1
+                    ) AS "t20"
+                      ON "t8"."id" = "t20"."id"
+                  ) AS "t23"
+                ) AS "t26"
+                WHERE
+                  (
+                    "t26"."metaxy_chosen" IS NULL
+                  )
+                  OR (
+                    "t26"."metaxy_chosen" = "t26"."metaxy_commit"
+                  )
+              ) AS "t31"
+                ON "t32"."id" = "t31"."id"
+            ) AS "t33"
+          ) AS "t34"
+        ) AS "t35"
+      ) AS "t36"
+    ) AS "t38"
     FULL OUTER JOIN (
       SELECT
-        "t36"."id",
-        "t36"."metaxy_provenance__audio" AS "metaxy_stored__audio",
-        "t36"."metaxy_provenance__frames" AS "metaxy_stored__frames",
+        "t24"."id",
+        "t24"."metaxy_provenance__audio" AS "metaxy_stored__audio",
+        "t24"."metaxy_provenance__frames" AS "metaxy_stored__frames",
         FALSE AS "metaxy_is_stale",
         TRUE AS "metaxy_stored_is_inside",
         TRUE AS "metaxy_is_stored"
       FROM (
         SELECT
-          "t33".*
-          EXCLUDE ("drawn_2")
+          "t21".*
+          EXCLUDE ("id_right")
         FROM (
           SELECT
-            *
+            "t6"."id",
+            "t6"."metaxy_provenance__audio",
+            "t6"."metaxy_data_version__audio",
+            "t6"."metaxy_provenance__frames",
+            "t6"."metaxy_data_version__frames",
+            "t6"."metaxy_provenance",
+            "t6"."metaxy_data_version",
+            "t6"."metaxy_feature_version",
+            "t6"."metaxy_snapshot_version",
+            "t6"."metaxy_created_at",
+            "t6"."metaxy_updated_at",
+            "t6"."metaxy_deleted_at",
+            "t6"."metaxy_materialization_id",
+            "t6"."metaxy_commit",
+            "t6"."metaxy_write_id",
+            "t6"."metaxy_open",
+            "t18"."id" AS "id_right",
+            "t18"."metaxy_chosen"
           FROM (
             SELECT
-              "t27"."id",
-              "t27"."metaxy_provenance__audio",
-              "t27"."metaxy_data_version__audio",
-              "t27"."metaxy_provenance__frames",
-              "t27"."metaxy_data_version__frames",
-              "t27"."metaxy_provenance",
-              "t27"."metaxy_data_version",
-              "t27"."metaxy_feature_version",
-              "t27"."metaxy_snapshot_version",
-              "t27"."metaxy_created_at",
-              "t27"."metaxy_updated_at",
-              "t27"."metaxy_deleted_at",
-              "t27"."metaxy_materialization_id",
-              "t27"."metaxy_commit",
-              "t27"."metaxy_write_id",
-              "t27"."metaxy_open",
-              "t27"."metaxy_is_preferred",
-              (
-                ROW_NUMBER() OVER (
-                  PARTITION BY "t27"."id"
-                  ORDER BY "t27"."metaxy_is_preferred" DESC NULLS LAST, "t27"."metaxy_commit" DESC NULLS LAST
-                ) - 1
-              ) + 1 AS "drawn_2"
+              *
+            FROM "crop" AS "t0"
+            WHERE
+              NOT (
+                "t0"."metaxy_open"
+              ) AND "t0"."metaxy_deleted_at" IS NULL
+          ) AS "t6"
+          LEFT OUTER JOIN (
+            SELECT
+              "t12"."id",
+              COALESCE(
+                CASE
+                  WHEN "t12"."metaxy_preferred" >= COALESCE("t12"."metaxy_barrier", -1)
+                  THEN "t12"."metaxy_preferred"
+                  ELSE NULL
+                END,
+                CASE
+                  WHEN "t12"."metaxy_last" >= COALESCE("t12"."metaxy_barrier", -1)
+                  THEN "t12"."metaxy_last"
+                  ELSE NULL
+                END,
+                -1
+              ) AS "metaxy_chosen"
             FROM (
               SELECT
-                "t24"."id",
-                "t24"."metaxy_provenance__audio",
-                "t24"."metaxy_data_version__audio",
-                "t24"."metaxy_provenance__frames",
-                "t24"."metaxy_data_version__frames",
-                "t24"."metaxy_provenance",
-                "t24"."metaxy_data_version",
-                "t24"."metaxy_feature_version",
-                "t24"."metaxy_snapshot_version",
-                "t24"."metaxy_created_at",
-                "t24"."metaxy_updated_at",
-                "t24"."metaxy_deleted_at",
-                "t24"."metaxy_materialization_id",
-                "t24"."metaxy_commit",
-                "t24"."metaxy_write_id",
-                "t24"."metaxy_open",
-                CAST("t24"."metaxy_feature_version" = '530c09527bce65eb4d0c1809548d4b29c2a03c236a743c0cfb61d65f9d7e255d' AS BIGINT) AS "metaxy_is_preferred"
+                "t9"."id",
+                COUNT(*) AS "metaxy_rows",
+                MAX("t9"."metaxy_barrier") AS "metaxy_barrier",
+                MAX("t9"."metaxy_last") AS "metaxy_last",
+                MAX("t9"."metaxy_preferred") AS "metaxy_preferred"
               FROM (
                 SELECT
-                  "t21".*
-                  EXCLUDE ("id_right")
-                FROM (
-                  SELECT
-                    "t7"."id",
-                    "t7"."metaxy_provenance__audio",
-                    "t7"."metaxy_data_version__audio",
-                    "t7"."metaxy_provenance__frames",
-                    "t7"."metaxy_data_version__frames",
-                    "t7"."metaxy_provenance",
-                    "t7"."metaxy_data_version",
-                    "t7"."metaxy_feature_version",
-                    "t7"."metaxy_snapshot_version",
-                    "t7"."metaxy_created_at",
-                    "t7"."metaxy_updated_at",
-                    "t7"."metaxy_deleted_at",
-                    "t7"."metaxy_materialization_id",
-                    "t7"."metaxy_commit",
-                    "t7"."metaxy_write_id",
-                    "t7"."metaxy_open",
-                    "t18"."id" AS "id_right",
-                    "t18"."metaxy_barrier"
-                  FROM (
-                    SELECT
-                      *
-                    FROM "crop" AS "t0"
-                    WHERE
-                      NOT (
-                        "t0"."metaxy_open"
-                      ) AND "t0"."metaxy_deleted_at" IS NULL
-                  ) AS "t7"
-                  LEFT OUTER JOIN (
-                    SELECT
-                      *
-                    FROM (
-                      SELECT
-                        "t6"."id",
-                        MAX("t6"."metaxy_commit") AS "metaxy_barrier"
-                      FROM (
-                        SELECT
-                          *
-                        FROM "crop" AS "t0"
-                        WHERE
-                          NOT (
-                            "t0"."metaxy_deleted_at" IS NULL
-                          )
-                      ) AS "t6"
-                      GROUP BY
-                        1
-                    ) AS "t12"
-                  ) AS "t18"
-                    ON "t7"."id" = "t18"."id"
-                ) AS "t21"
-              ) AS "t24"
-              WHERE
-                "t24"."metaxy_commit" >= COALESCE("t24"."metaxy_barrier", -1)
-            ) AS "t27"
-          ) AS "t30"
-          WHERE
-            "t30"."drawn_2" = 1
-        ) AS "t33"
-      ) AS "t36"
-    ) AS "t40"
-      ON "t50"."id" = "t40"."id"
-  ) AS "t51"
-) AS "t52"
+                  "t0"."id",
+                  "t0"."metaxy_provenance__audio",
+                  "t0"."metaxy_data_version__audio",
+                  "t0"."metaxy_provenance__frames",
+                  "t0"."metaxy_data_version__frames",
+                  "t0"."metaxy_provenance",
+                  "t0"."metaxy_data_version",
+                  "t0"."metaxy_feature_version",
+                  "t0"."metaxy_snapshot_version",
+                  "t0"."metaxy_created_at",
+                  "t0"."metaxy_updated_at",
+                  "t0"."metaxy_deleted_at",
+                  "t0"."metaxy_materialization_id",
+                  "t0"."metaxy_commit",
+                  "t0"."metaxy_write_id",
+                  "t0"."metaxy_open",
+                  CASE
+                    WHEN NOT (
+                      "t0"."metaxy_deleted_at" IS NULL
+                    )
+                    THEN "t0"."metaxy_commit"
+                    ELSE NULL
+                  END AS "metaxy_barrier",
+                  CASE WHEN "t0"."metaxy_deleted_at" IS NULL THEN "t0"."metaxy_commit" ELSE NULL END AS "metaxy_last",
+                  CASE
+                    WHEN (
+                      "t0"."metaxy_deleted_at" IS NULL
+                    )
+                    AND (
+                      "t0"."metaxy_feature_version" = '530c09527bce65eb4d0c1809548d4b29c2a03c236a743c0cfb61d65f9d7e255d'
+                    )
+                    THEN "t0"."metaxy_commit"
+                    ELSE NULL
+                  END AS "metaxy_preferred"
+                FROM "crop" AS "t0"
+                WHERE
+                  NOT (
+                    "t0"."metaxy_open"
+                  )
+              ) AS "t9"
+              GROUP BY
+                1
+            ) AS "t12"
+            WHERE
+              "t12"."metaxy_rows" > 1
+          ) AS "t18"
+            ON "t6"."id" = "t18"."id"
+        ) AS "t21"
+      ) AS "t24"
+      WHERE
+        (
+          "t24"."metaxy_chosen" IS NULL
+        )
+        OR (
+          "t24"."metaxy_chosen" = "t24"."metaxy_commit"
+        )
+    ) AS "t29"
+      ON "t38"."id" = "t29"."id"
+  ) AS "t39"
+) AS "t40"
 WHERE
   NOT (
-    "t52"."metaxy_status" IS NULL
-  ) AND "t52"."metaxy_is_inside"
+    "t40"."metaxy_status" IS NULL
+  ) AND "t40"."metaxy_is_inside"

@@ -1,44 +1,44 @@
 SELECT
-  "t39"."speaker",
-  "t39"."metaxy_status",
-  "t39"."metaxy_stale_fields",
-  "t39"."metaxy_provenance__f"
+  "t31"."speaker",
+  "t31"."metaxy_status",
+  "t31"."metaxy_stale_fields",
+  "t31"."metaxy_provenance__f"
 FROM (
   SELECT
-    COALESCE("t38"."speaker", "t38"."speaker_right") AS "speaker",
-    "t38"."metaxy_provenance__f",
-    "t38"."metaxy_is_waiting",
-    "t38"."metaxy_is_expected",
-    "t38"."metaxy_stored__f",
-    "t38"."metaxy_is_stale",
-    "t38"."metaxy_stored_is_inside",
-    "t38"."metaxy_is_stored",
-    COALESCE("t38"."metaxy_stored_is_inside", TRUE) AS "metaxy_is_inside",
+    COALESCE("t30"."speaker", "t30"."speaker_right") AS "speaker",
+    "t30"."metaxy_provenance__f",
+    "t30"."metaxy_is_waiting",
+    "t30"."metaxy_is_expected",
+    "t30"."metaxy_stored__f",
+    "t30"."metaxy_is_stale",
+    "t30"."metaxy_stored_is_inside",
+    "t30"."metaxy_is_stored",
+    COALESCE("t30"."metaxy_stored_is_inside", TRUE) AS "metaxy_is_inside",
     CASE
       WHEN NOT (
         NOT (
-          "t38"."metaxy_is_expected" IS NULL
+          "t30"."metaxy_is_expected" IS NULL
         )
       )
       THEN 'orphaned'
       ELSE CASE
-        WHEN COALESCE("t38"."metaxy_is_waiting", FALSE)
+        WHEN COALESCE("t30"."metaxy_is_waiting", FALSE)
         THEN 'waiting'
         ELSE CASE
           WHEN NOT (
             NOT (
-              "t38"."metaxy_is_stored" IS NULL
+              "t30"."metaxy_is_stored" IS NULL
             )
           )
           THEN 'new'
           ELSE CASE
             WHEN (
-              "t38"."metaxy_stored__f" IS NULL
+              "t30"."metaxy_stored__f" IS NULL
             )
             OR (
-              "t38"."metaxy_provenance__f" <> "t38"."metaxy_stored__f"
+              "t30"."metaxy_provenance__f" <> "t30"."metaxy_stored__f"
             )
-            OR COALESCE("t38"."metaxy_is_stale", FALSE)
+            OR COALESCE("t30"."metaxy_is_stale", FALSE)
             THEN 'stale'
             ELSE NULL
           END
@@ -49,10 +49,10 @@ FROM (
       ',',
       CASE
         WHEN (
-          "t38"."metaxy_stored__f" IS NULL
+          "t30"."metaxy_stored__f" IS NULL
         )
         OR (
-          "t38"."metaxy_provenance__f" <> "t38"."metaxy_stored__f"
+          "t30"."metaxy_provenance__f" <> "t30"."metaxy_stored__f"
         )
         THEN 'f'
         ELSE NULL
@@ -60,394 +60,394 @@ FROM (
     ) AS "metaxy_stale_fields"
   FROM (
     SELECT
-      "t37"."speaker",
-      "t37"."metaxy_provenance__f",
-      "t37"."metaxy_is_waiting",
-      "t37"."metaxy_is_expected",
-      "t27"."speaker" AS "speaker_right",
-      "t27"."metaxy_stored__f",
-      "t27"."metaxy_is_stale",
-      "t27"."metaxy_stored_is_inside",
-      "t27"."metaxy_is_stored"
+      "t29"."speaker",
+      "t29"."metaxy_provenance__f",
+      "t29"."metaxy_is_waiting",
+      "t29"."metaxy_is_expected",
+      "t19"."speaker" AS "speaker_right",
+      "t19"."metaxy_stored__f",
+      "t19"."metaxy_is_stale",
+      "t19"."metaxy_stored_is_inside",
+      "t19"."metaxy_is_stored"
     FROM (
       SELECT
-        "t35"."speaker",
-        "t35"."metaxy_provenance__f",
-        COALESCE("t35"."metaxy_edge0_waiting", FALSE) AS "metaxy_is_waiting",
+        "t27"."speaker",
+        "t27"."metaxy_provenance__f",
+        COALESCE("t27"."metaxy_edge0_waiting", FALSE) AS "metaxy_is_waiting",
         TRUE AS "metaxy_is_expected"
       FROM (
         SELECT
-          "t34"."speaker",
-          "t34"."metaxy_edge0__audio",
-          "t34"."metaxy_edge0__frames",
-          "t34"."metaxy_edge0_waiting",
-          "t34"."metaxy_edge0_present",
-          MD5("t34"."metaxy_provenance__f") AS "metaxy_provenance__f"
+          "t26"."speaker",
+          "t26"."metaxy_edge0__audio",
+          "t26"."metaxy_edge0__frames",
+          "t26"."metaxy_edge0_waiting",
+          "t26"."metaxy_edge0_present",
+          MD5("t26"."metaxy_provenance__f") AS "metaxy_provenance__f"
         FROM (
           SELECT
-            "t33"."speaker",
-            "t33"."metaxy_edge0__audio",
-            "t33"."metaxy_edge0__frames",
-            "t33"."metaxy_edge0_waiting",
+            "t25"."speaker",
+            "t25"."metaxy_edge0__audio",
+            "t25"."metaxy_edge0__frames",
+            "t25"."metaxy_edge0_waiting",
             TRUE AS "metaxy_edge0_present",
             CONCAT(
-              CONCAT('2a8b4be83329b036b174f84aa2f1932b', '', "t33"."metaxy_edge0__audio"),
+              CONCAT('2a8b4be83329b036b174f84aa2f1932b', '', "t25"."metaxy_edge0__audio"),
               '',
-              "t33"."metaxy_edge0__frames"
+              "t25"."metaxy_edge0__frames"
             ) AS "metaxy_provenance__f"
           FROM (
             SELECT
-              "t32"."speaker",
-              MD5("t32"."metaxy_edge0__audio") AS "metaxy_edge0__audio",
-              MD5("t32"."metaxy_edge0__frames") AS "metaxy_edge0__frames",
-              "t32"."metaxy_edge0_waiting"
+              "t24"."speaker",
+              MD5("t24"."metaxy_edge0__audio") AS "metaxy_edge0__audio",
+              MD5("t24"."metaxy_edge0__frames") AS "metaxy_edge0__frames",
+              "t24"."metaxy_edge0_waiting"
             FROM (
               SELECT
-                "t31"."speaker",
-                LISTAGG("t31"."metaxy_edge0__audio", '') WITHIN GROUP (ORDER BY
-                  "t31"."metaxy_edge0__audio" ASC) AS "metaxy_edge0__audio",
-                LISTAGG("t31"."metaxy_edge0__frames", '') WITHIN GROUP (ORDER BY
-                  "t31"."metaxy_edge0__frames" ASC) AS "metaxy_edge0__frames",
-                MAX("t31"."metaxy_edge0_waiting") AS "metaxy_edge0_waiting"
+                "t23"."speaker",
+                LISTAGG("t23"."metaxy_edge0__audio", '') WITHIN GROUP (ORDER BY
+                  "t23"."metaxy_edge0__audio" ASC) AS "metaxy_edge0__audio",
+                LISTAGG("t23"."metaxy_edge0__frames", '') WITHIN GROUP (ORDER BY
+                  "t23"."metaxy_edge0__frames" ASC) AS "metaxy_edge0__frames",
+                MAX("t23"."metaxy_edge0_waiting") AS "metaxy_edge0_waiting"
               FROM (
                 SELECT
-                  "t30"."id",
-                  "t30"."speaker",
-                  "t30"."metaxy_provenance__audio",
-                  MD5("t30"."metaxy_edge0__audio") AS "metaxy_edge0__audio",
-                  "t30"."metaxy_provenance__frames",
-                  MD5("t30"."metaxy_edge0__frames") AS "metaxy_edge0__frames",
-                  "t30"."metaxy_provenance",
-                  "t30"."metaxy_data_version",
-                  "t30"."metaxy_feature_version",
-                  "t30"."metaxy_snapshot_version",
-                  "t30"."metaxy_created_at",
-                  "t30"."metaxy_updated_at",
-                  "t30"."metaxy_deleted_at",
-                  "t30"."metaxy_materialization_id",
-                  "t30"."metaxy_commit",
-                  "t30"."metaxy_write_id",
-                  "t30"."metaxy_open",
-                  "t30"."metaxy_edge0_waiting",
-                  "t30"."metaxy_member_id0"
+                  "t22"."id",
+                  "t22"."speaker",
+                  "t22"."metaxy_provenance__audio",
+                  MD5("t22"."metaxy_edge0__audio") AS "metaxy_edge0__audio",
+                  "t22"."metaxy_provenance__frames",
+                  MD5("t22"."metaxy_edge0__frames") AS "metaxy_edge0__frames",
+                  "t22"."metaxy_provenance",
+                  "t22"."metaxy_data_version",
+                  "t22"."metaxy_feature_version",
+                  "t22"."metaxy_snapshot_version",
+                  "t22"."metaxy_created_at",
+                  "t22"."metaxy_updated_at",
+                  "t22"."metaxy_deleted_at",
+                  "t22"."metaxy_materialization_id",
+                  "t22"."metaxy_commit",
+                  "t22"."metaxy_write_id",
+                  "t22"."metaxy_open",
+                  "t22"."metaxy_edge0_waiting",
+                  "t22"."metaxy_member_id0"
                 FROM (
                   SELECT
-                    "t29"."id",
-                    "t29"."speaker",
-                    "t29"."metaxy_provenance__audio",
-                    CONCAT("t29"."metaxy_member_id0", '', "t29"."metaxy_edge0__audio") AS "metaxy_edge0__audio",
-                    "t29"."metaxy_provenance__frames",
-                    CONCAT("t29"."metaxy_member_id0", '', "t29"."metaxy_edge0__frames") AS "metaxy_edge0__frames",
-                    "t29"."metaxy_provenance",
-                    "t29"."metaxy_data_version",
-                    "t29"."metaxy_feature_version",
-                    "t29"."metaxy_snapshot_version",
-                    "t29"."metaxy_created_at",
-                    "t29"."metaxy_updated_at",
-                    "t29"."metaxy_deleted_at",
-                    "t29"."metaxy_materialization_id",
-                    "t29"."metaxy_commit",
-                    "t29"."metaxy_write_id",
-                    "t29"."metaxy_open",
-                    "t29"."metaxy_edge0_waiting",
-                    "t29"."metaxy_member_id0"
+                    "t21"."id",
+                    "t21"."speaker",
+                    "t21"."metaxy_provenance__audio",
+                    CONCAT("t21"."metaxy_member_id0", '', "t21"."metaxy_edge0__audio") AS "metaxy_edge0__audio",
+                    "t21"."metaxy_provenance__frames",
+                    CONCAT("t21"."metaxy_member_id0", '', "t21"."metaxy_edge0__frames") AS "metaxy_edge0__frames",
+                    "t21"."metaxy_provenance",
+                    "t21"."metaxy_data_version",
+                    "t21"."metaxy_feature_version",
+                    "t21"."metaxy_snapshot_version",
+                    "t21"."metaxy_created_at",
+                    "t21"."metaxy_updated_at",
+                    "t21"."metaxy_deleted_at",
+                    "t21"."metaxy_materialization_id",
+                    "t21"."metaxy_commit",
+                    "t21"."metaxy_write_id",
+                    "t21"."metaxy_open",
+                    "t21"."metaxy_edge0_waiting",
+                    "t21"."metaxy_member_id0"
                   FROM (
                     SELECT
-                      "t28"."id",
-                      "t28"."speaker",
-                      "t28"."metaxy_provenance__audio",
-                      "t28"."metaxy_edge0__audio",
-                      "t28"."metaxy_provenance__frames",
-                      "t28"."metaxy_edge0__frames",
-                      "t28"."metaxy_provenance",
-                      "t28"."metaxy_data_version",
-                      "t28"."metaxy_feature_version",
-                      "t28"."metaxy_snapshot_version",
-                      "t28"."metaxy_created_at",
-                      "t28"."metaxy_updated_at",
-                      "t28"."metaxy_deleted_at",
-                      "t28"."metaxy_materialization_id",
-                      "t28"."metaxy_commit",
-                      "t28"."metaxy_write_id",
-                      "t28"."metaxy_open",
-                      "t28"."metaxy_edge0_waiting",
-                      MD5("t28"."metaxy_member_id0") AS "metaxy_member_id0"
+                      "t20"."id",
+                      "t20"."speaker",
+                      "t20"."metaxy_provenance__audio",
+                      "t20"."metaxy_edge0__audio",
+                      "t20"."metaxy_provenance__frames",
+                      "t20"."metaxy_edge0__frames",
+                      "t20"."metaxy_provenance",
+                      "t20"."metaxy_data_version",
+                      "t20"."metaxy_feature_version",
+                      "t20"."metaxy_snapshot_version",
+                      "t20"."metaxy_created_at",
+                      "t20"."metaxy_updated_at",
+                      "t20"."metaxy_deleted_at",
+                      "t20"."metaxy_materialization_id",
+                      "t20"."metaxy_commit",
+                      "t20"."metaxy_write_id",
+                      "t20"."metaxy_open",
+                      "t20"."metaxy_edge0_waiting",
+                      MD5("t20"."metaxy_member_id0") AS "metaxy_member_id0"
                     FROM (
                       SELECT
-                        "t25"."id",
-                        "t25"."speaker",
-                        "t25"."metaxy_provenance__audio",
-                        "t25"."metaxy_data_version__audio" AS "metaxy_edge0__audio",
-                        "t25"."metaxy_provenance__frames",
-                        "t25"."metaxy_data_version__frames" AS "metaxy_edge0__frames",
-                        "t25"."metaxy_provenance",
-                        "t25"."metaxy_data_version",
-                        "t25"."metaxy_feature_version",
-                        "t25"."metaxy_snapshot_version",
-                        "t25"."metaxy_created_at",
-                        "t25"."metaxy_updated_at",
-                        "t25"."metaxy_deleted_at",
-                        "t25"."metaxy_materialization_id",
-                        "t25"."metaxy_commit",
-                        "t25"."metaxy_write_id",
-                        "t25"."metaxy_open",
-                        COALESCE("t25"."metaxy_data_version__audio" IS NULL, FALSE)
-                        OR COALESCE("t25"."metaxy_data_version__frames" IS NULL, FALSE) AS "metaxy_edge0_waiting",
-                        "t25"."id" AS "metaxy_member_id0"
+                        "t17"."id",
+                        "t17"."speaker",
+                        "t17"."metaxy_provenance__audio",
+                        "t17"."metaxy_data_version__audio" AS "metaxy_edge0__audio",
+                        "t17"."metaxy_provenance__frames",
+                        "t17"."metaxy_data_version__frames" AS "metaxy_edge0__frames",
+                        "t17"."metaxy_provenance",
+                        "t17"."metaxy_data_version",
+                        "t17"."metaxy_feature_version",
+                        "t17"."metaxy_snapshot_version",
+                        "t17"."metaxy_created_at",
+                        "t17"."metaxy_updated_at",
+                        "t17"."metaxy_deleted_at",
+                        "t17"."metaxy_materialization_id",
+                        "t17"."metaxy_commit",
+                        "t17"."metaxy_write_id",
+                        "t17"."metaxy_open",
+                        COALESCE("t17"."metaxy_data_version__audio" IS NULL, FALSE)
+                        OR COALESCE("t17"."metaxy_data_version__frames" IS NULL, FALSE) AS "metaxy_edge0_waiting",
+                        "t17"."id" AS "metaxy_member_id0"
                       FROM (
                         SELECT
-                          "t23".*
-                          EXCLUDE ("drawn_0")
+                          "t15".*
+                          EXCLUDE ("id_right")
                         FROM (
                           SELECT
-                            *
+                            "t5"."id",
+                            "t5"."speaker",
+                            "t5"."metaxy_provenance__audio",
+                            "t5"."metaxy_data_version__audio",
+                            "t5"."metaxy_provenance__frames",
+                            "t5"."metaxy_data_version__frames",
+                            "t5"."metaxy_provenance",
+                            "t5"."metaxy_data_version",
+                            "t5"."metaxy_feature_version",
+                            "t5"."metaxy_snapshot_version",
+                            "t5"."metaxy_created_at",
+                            "t5"."metaxy_updated_at",
+                            "t5"."metaxy_deleted_at",
+                            "t5"."metaxy_materialization_id",
+                            "t5"."metaxy_commit",
+                            "t5"."metaxy_write_id",
+                            "t5"."metaxy_open",
+                            "t13"."id" AS "id_right",
+                            "t13"."metaxy_chosen"
                           FROM (
                             SELECT
-                              "t19"."id",
-                              "t19"."speaker",
-                              "t19"."metaxy_provenance__audio",
-                              "t19"."metaxy_data_version__audio",
-                              "t19"."metaxy_provenance__frames",
-                              "t19"."metaxy_data_version__frames",
-                              "t19"."metaxy_provenance",
-                              "t19"."metaxy_data_version",
-                              "t19"."metaxy_feature_version",
-                              "t19"."metaxy_snapshot_version",
-                              "t19"."metaxy_created_at",
-                              "t19"."metaxy_updated_at",
-                              "t19"."metaxy_deleted_at",
-                              "t19"."metaxy_materialization_id",
-                              "t19"."metaxy_commit",
-                              "t19"."metaxy_write_id",
-                              "t19"."metaxy_open",
-                              "t19"."metaxy_is_preferred",
-                              (
-                                ROW_NUMBER() OVER (
-                                  PARTITION BY "t19"."id"
-                                  ORDER BY "t19"."metaxy_is_preferred" DESC NULLS LAST, "t19"."metaxy_commit" DESC NULLS LAST
-                                ) - 1
-                              ) + 1 AS "drawn_0"
+                              *
+                            FROM "video" AS "t1"
+                            WHERE
+                              NOT (
+                                "t1"."metaxy_open"
+                              ) AND "t1"."metaxy_deleted_at" IS NULL
+                          ) AS "t5"
+                          LEFT OUTER JOIN (
+                            SELECT
+                              "t9"."id",
+                              COALESCE(
+                                CASE
+                                  WHEN "t9"."metaxy_preferred" >= COALESCE("t9"."metaxy_barrier", -1)
+                                  THEN "t9"."metaxy_preferred"
+                                  ELSE NULL
+                                END,
+                                CASE
+                                  WHEN "t9"."metaxy_last" >= COALESCE("t9"."metaxy_barrier", -1)
+                                  THEN "t9"."metaxy_last"
+                                  ELSE NULL
+                                END,
+                                -1
+                              ) AS "metaxy_chosen"
                             FROM (
                               SELECT
-                                "t17"."id",
-                                "t17"."speaker",
-                                "t17"."metaxy_provenance__audio",
-                                "t17"."metaxy_data_version__audio",
-                                "t17"."metaxy_provenance__frames",
-                                "t17"."metaxy_data_version__frames",
-                                "t17"."metaxy_provenance",
-                                "t17"."metaxy_data_version",
-                                "t17"."metaxy_feature_version",
-                                "t17"."metaxy_snapshot_version",
-                                "t17"."metaxy_created_at",
-                                "t17"."metaxy_updated_at",
-                                "t17"."metaxy_deleted_at",
-                                "t17"."metaxy_materialization_id",
-                                "t17"."metaxy_commit",
-                                "t17"."metaxy_write_id",
-                                "t17"."metaxy_open",
-                                CAST("t17"."metaxy_feature_version" = 'fe9fa94c4de44d946b5d6ae0cd56413de41e23b52cf27a6006055e05807a6245' AS BIGINT) AS "metaxy_is_preferred"
+                                "t7"."id",
+                                COUNT(*) AS "metaxy_rows",
+                                MAX("t7"."metaxy_barrier") AS "metaxy_barrier",
+                                MAX("t7"."metaxy_last") AS "metaxy_last",
+                                MAX("t7"."metaxy_preferred") AS "metaxy_preferred"
                               FROM (
                                 SELECT
-                                  "t15".*
-                                  EXCLUDE ("id_right")
-                                FROM (
-                                  SELECT
-                                    "t7"."id",
-                                    "t7"."speaker",
-                                    "t7"."metaxy_provenance__audio",
-                                    "t7"."metaxy_data_version__audio",
-                                    "t7"."metaxy_provenance__frames",
-                                    "t7"."metaxy_data_version__frames",
-                                    "t7"."metaxy_provenance",
-                                    "t7"."metaxy_data_version",
-                                    "t7"."metaxy_feature_version",
-                                    "t7"."metaxy_snapshot_version",
-                                    "t7"."metaxy_created_at",
-                                    "t7"."metaxy_updated_at",
-                                    "t7"."metaxy_deleted_at",
-                                    "t7"."metaxy_materialization_id",
-                                    "t7"."metaxy_commit",
-                                    "t7"."metaxy_write_id",
-                                    "t7"."metaxy_open",
-                                    "t13"."id" AS "id_right",
-                                    "t13"."metaxy_barrier"
-                                  FROM (
-                                    SELECT
-                                      *
-                                    FROM "video" AS "t1"
-                                    WHERE
-                                      NOT (
-                                        "t1"."metaxy_open"
-                                      ) AND "t1"."metaxy_deleted_at" IS NULL
-                                  ) AS "t7"
-                                  LEFT OUTER JOIN (
-                                    SELECT
-                                      *
-                                    FROM (
-                                      SELECT
-                                        "t6"."id",
-                                        MAX("t6"."metaxy_commit") AS "metaxy_barrier"
-                                      FROM (
-                                        SELECT
-                                          *
-                                        FROM "video" AS "t1"
-                                        WHERE
-                                          NOT (
-                                            "t1"."metaxy_deleted_at" IS NULL
-                                          )
-                                      ) AS "t6"
-                                      GROUP BY
-                                        1
-                                    ) AS "t9"
-                                  ) AS "t13"
-                                    ON "t7"."id" = "t13"."id"
-                                ) AS "t15"
-                              ) AS "t17"
-                              WHERE
-                                "t17"."metaxy_commit" >= COALESCE("t17"."metaxy_barrier", -1)
-                            ) AS "t19"
-                          ) AS "t21"
-                          WHERE
-                            "t21"."drawn_0" = 1
-                        ) AS "t23"
-                      ) AS "t25"
+                                  "t1"."id",
+                                  "t1"."speaker",
+                                  "t1"."metaxy_provenance__audio",
+                                  "t1"."metaxy_data_version__audio",
+                                  "t1"."metaxy_provenance__frames",
+                                  "t1"."metaxy_data_version__frames",
+                                  "t1"."metaxy_provenance",
+                                  "t1"."metaxy_data_version",
+                                  "t1"."metaxy_feature_version",
+                                  "t1"."metaxy_snapshot_version",
+                                  "t1"."metaxy_created_at",
+                                  "t1"."metaxy_updated_at",
+                                  "t1"."metaxy_deleted_at",
+                                  "t1"."metaxy_materialization_id",
+                                  "t1"."metaxy_commit",
+                                  "t1"."metaxy_write_id",
+                                  "t1"."metaxy_open",
+                                  CASE
+                                    WHEN NOT (
+                                      "t1"."metaxy_deleted_at" IS NULL
+                                    )
+                                    THEN "t1"."metaxy_commit"
+                                    ELSE NULL
+                                  END AS "metaxy_barrier",
+                                  CASE WHEN "t1"."metaxy_deleted_at" IS NULL THEN "t1"."metaxy_commit" ELSE NULL END AS "metaxy_last",
+                                  CASE
+                                    WHEN (
+                                      "t1"."metaxy_deleted_at" IS NULL
+                                    )
+                                    AND (
+                                      "t1"."metaxy_feature_version" = 'fe9fa94c4de44d946b5d6ae0cd56413de41e23b52cf27a6006055e05807a6245'
+                                    )
+                                    THEN "t1"."metaxy_commit"
+                                    ELSE NULL
+                                  END AS "metaxy_preferred"
+                                FROM "video" AS "t1"
+                                WHERE
+                                  NOT (
+                                    "t1"."metaxy_open"
+                                  )
+                              ) AS "t7"
+                              GROUP BY
+                                1
+                            ) AS "t9"
+                            WHERE
+                              "t9"."metaxy_rows" > 1
+                          ) AS "t13"
+                            ON "t5"."id" = "t13"."id"
+                        ) AS "t15"
+                      ) AS "t17"
                       WHERE
-                        NOT (
-                          COALESCE("t25"."speaker" IS NULL, FALSE)
+                        (
+                          (
+                            "t17"."metaxy_chosen" IS NULL
+                          )
+                          OR (
+                            "t17"."metaxy_chosen" = "t17"."metaxy_commit"
+                          )
                         )
-                    ) AS "t28"
-                  ) AS "t29"
-                ) AS "t30"
-              ) AS "t31"
+                        AND NOT (
+                          COALESCE("t17"."speaker" IS NULL, FALSE)
+                        )
+                    ) AS "t20"
+                  ) AS "t21"
+                ) AS "t22"
+              ) AS "t23"
               GROUP BY
                 1
-            ) AS "t32"
-          ) AS "t33"
-        ) AS "t34"
-      ) AS "t35"
-    ) AS "t37"
+            ) AS "t24"
+          ) AS "t25"
+        ) AS "t26"
+      ) AS "t27"
+    ) AS "t29"
     FULL OUTER JOIN (
       SELECT
-        "t24"."speaker",
-        "t24"."metaxy_provenance__f" AS "metaxy_stored__f",
+        "t16"."speaker",
+        "t16"."metaxy_provenance__f" AS "metaxy_stored__f",
         FALSE AS "metaxy_is_stale",
         TRUE AS "metaxy_stored_is_inside",
         TRUE AS "metaxy_is_stored"
       FROM (
         SELECT
-          "t22".*
-          EXCLUDE ("drawn_1")
+          "t14".*
+          EXCLUDE ("speaker_right")
         FROM (
           SELECT
-            *
+            "t4"."speaker",
+            "t4"."metaxy_provenance__f",
+            "t4"."metaxy_data_version__f",
+            "t4"."metaxy_provenance",
+            "t4"."metaxy_data_version",
+            "t4"."metaxy_feature_version",
+            "t4"."metaxy_snapshot_version",
+            "t4"."metaxy_created_at",
+            "t4"."metaxy_updated_at",
+            "t4"."metaxy_deleted_at",
+            "t4"."metaxy_materialization_id",
+            "t4"."metaxy_commit",
+            "t4"."metaxy_write_id",
+            "t4"."metaxy_open",
+            "t12"."speaker" AS "speaker_right",
+            "t12"."metaxy_chosen"
           FROM (
             SELECT
-              "t18"."speaker",
-              "t18"."metaxy_provenance__f",
-              "t18"."metaxy_data_version__f",
-              "t18"."metaxy_provenance",
-              "t18"."metaxy_data_version",
-              "t18"."metaxy_feature_version",
-              "t18"."metaxy_snapshot_version",
-              "t18"."metaxy_created_at",
-              "t18"."metaxy_updated_at",
-              "t18"."metaxy_deleted_at",
-              "t18"."metaxy_materialization_id",
-              "t18"."metaxy_commit",
-              "t18"."metaxy_write_id",
-              "t18"."metaxy_open",
-              "t18"."metaxy_is_preferred",
-              (
-                ROW_NUMBER() OVER (
-                  PARTITION BY "t18"."speaker"
-                  ORDER BY "t18"."metaxy_is_preferred" DESC NULLS LAST, "t18"."metaxy_commit" DESC NULLS LAST
-                ) - 1
-              ) + 1 AS "drawn_1"
+              *
+            FROM "voice" AS "t0"
+            WHERE
+              NOT (
+                "t0"."metaxy_open"
+              ) AND "t0"."metaxy_deleted_at" IS NULL
+          ) AS "t4"
+          LEFT OUTER JOIN (
+            SELECT
+              "t8"."speaker",
+              COALESCE(
+                CASE
+                  WHEN "t8"."metaxy_preferred" >= COALESCE("t8"."metaxy_barrier", -1)
+                  THEN "t8"."metaxy_preferred"
+                  ELSE NULL
+                END,
+                CASE
+                  WHEN "t8"."metaxy_last" >= COALESCE("t8"."metaxy_barrier", -1)
+                  THEN "t8"."metaxy_last"
+                  ELSE NULL
+                END,
+                -1
+              ) AS "metaxy_chosen"
             FROM (
               SELECT
-                "t16"."speaker",
-                "t16"."metaxy_provenance__f",
-                "t16"."metaxy_data_version__f",
-                "t16"."metaxy_provenance",
-                "t16"."metaxy_data_version",
-                "t16"."metaxy_feature_version",
-                "t16"."metaxy_snapshot_version",
-                "t16"."metaxy_created_at",
-                "t16"."metaxy_updated_at",
-                "t16"."metaxy_deleted_at",
-                "t16"."metaxy_materialization_id",
-                "t16"."metaxy_commit",
-                "t16"."metaxy_write_id",
-                "t16"."metaxy_open",
-                CAST("t16"."metaxy_feature_version" = '4315e7f2d8dbf02aa80d511c7e655e78e6a068bd342115f1619f97045640609a' AS BIGINT) AS "metaxy_is_preferred"
+                "t6"."speaker",
+                COUNT(*) AS "metaxy_rows",
+                MAX("t6"."metaxy_barrier") AS "metaxy_barrier",
+                MAX("t6"."metaxy_last") AS "metaxy_last",
+                MAX("t6"."metaxy_preferred") AS "metaxy_preferred"
               FROM (
                 SELECT
-                  "t14".*
-                  EXCLUDE ("speaker_right")
-                FROM (
-                  SELECT
-                    "t5"."speaker",
-                    "t5"."metaxy_provenance__f",
-                    "t5"."metaxy_data_version__f",
-                    "t5"."metaxy_provenance",
-                    "t5"."metaxy_data_version",
-                    "t5"."metaxy_feature_version",
-                    "t5"."metaxy_snapshot_version",
-                    "t5"."metaxy_created_at",
-                    "t5"."metaxy_updated_at",
-                    "t5"."metaxy_deleted_at",
-                    "t5"."metaxy_materialization_id",
-                    "t5"."metaxy_commit",
-                    "t5"."metaxy_write_id",
-                    "t5"."metaxy_open",
-                    "t12"."speaker" AS "speaker_right",
-                    "t12"."metaxy_barrier"
-                  FROM (
-                    SELECT
-                      *
-                    FROM "voice" AS "t0"
-                    WHERE
-                      NOT (
-                        "t0"."metaxy_open"
-                      ) AND "t0"."metaxy_deleted_at" IS NULL
-                  ) AS "t5"
-                  LEFT OUTER JOIN (
-                    SELECT
-                      *
-                    FROM (
-                      SELECT
-                        "t4"."speaker",
-                        MAX("t4"."metaxy_commit") AS "metaxy_barrier"
-                      FROM (
-                        SELECT
-                          *
-                        FROM "voice" AS "t0"
-                        WHERE
-                          NOT (
-                            "t0"."metaxy_deleted_at" IS NULL
-                          )
-                      ) AS "t4"
-                      GROUP BY
-                        1
-                    ) AS "t8"
-                  ) AS "t12"
-                    ON "t5"."speaker" = "t12"."speaker"
-                ) AS "t14"
-              ) AS "t16"
-              WHERE
-                "t16"."metaxy_commit" >= COALESCE("t16"."metaxy_barrier", -1)
-            ) AS "t18"
-          ) AS "t20"
-          WHERE
-            "t20"."drawn_1" = 1
-        ) AS "t22"
-      ) AS "t24"
-    ) AS "t27"
-      ON "t37"."speaker" = "t27"."speaker"
-  ) AS "t38"
-) AS "t39"
+                  "t0"."speaker",
+                  "t0"."metaxy_provenance__f",
+                  "t0"."metaxy_data_version__f",
+                  "t0"."metaxy_provenance",
+                  "t0"."metaxy_data_version",
+                  "t0"."metaxy_feature_version",
+                  "t0"."metaxy_snapshot_version",
+                  "t0"."metaxy_created_at",
+                  "t0"."metaxy_updated_at",
+                  "t0"."metaxy_deleted_at",
+                  "t0"."metaxy_materialization_id",
+                  "t0"."metaxy_commit",
+                  "t0"."metaxy_write_id",
+                  "t0"."metaxy_open",
+                  CASE
+                    WHEN NOT (
+                      "t0"."metaxy_deleted_at" IS NULL
+                    )
+                    THEN "t0"."metaxy_commit"
+                    ELSE NULL
+                  END AS "metaxy_barrier",
+                  CASE WHEN "t0"."metaxy_deleted_at" IS NULL THEN "t0"."metaxy_commit" ELSE NULL END AS "metaxy_last",
+                  CASE
+                    WHEN (
+                      "t0"."metaxy_deleted_at" IS NULL
+                    )
+                    AND (
+                      "t0"."metaxy_feature_version" = '4315e7f2d8dbf02aa80d511c7e655e78e6a068bd342115f1619f97045640609a'
+                    )
+                    THEN "t0"."metaxy_commit"
+                    ELSE NULL
+                  END AS "metaxy_preferred"
+                FROM "voice" AS "t0"
+                WHERE
+                  NOT (
+                    "t0"."metaxy_open"
+                  )
+              ) AS "t6"
+              GROUP BY
+                1
+            ) AS "t8"
+            WHERE
+              "t8"."metaxy_rows" > 1
+          ) AS "t12"
+            ON "t4"."speaker" = "t12"."speaker"
+        ) AS "t14"
+      ) AS "t16"
+      WHERE
+        (
+          "t16"."metaxy_chosen" IS NULL
+        )
+        OR (
+          "t16"."metaxy_chosen" = "t16"."metaxy_commit"
+        )
+    ) AS "t19"
+      ON "t29"."speaker" = "t19"."speaker"
+  ) AS "t30"
+) AS "t31"
 WHERE
   NOT (
-    "t39"."metaxy_status" IS NULL
-  ) AND "t39"."metaxy_is_inside"
+    "t31"."metaxy_status" IS NULL
+  ) AND "t31"."metaxy_is_inside"

@@ -1,0 +1,79 @@
+"""Which units a comparison looks at: the rows of these alone are chosen from and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+import narwhals as nw
+
+from metaxy_core.frames.dialect import Dialect, LazyFrame
+from metaxy_core.frames.engine import Engine
+from metaxy_core.graph import EdgePlan, FeaturePlan
+from metaxy_core.store.request import Request
+from metaxy_core.versioning import Buckets
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Some of a feature's units, or all of them.
+
+    Attributes:
+        units: the unit columns, in the engine; None for all units,
+        buckets: or those that are in one of these.
+    """
+
+    plan: FeaturePlan
+    dialect: Dialect
+    units: LazyFrame | None = None
+    buckets: Buckets | None = None
+
+    @classmethod
+    def of(cls, request: Request, engine: Engine, moved: LazyFrame | None = None) -> Scope:
+        """What a request says; else the units that have moved, where that is known."""
+        plan, units = request.plan, moved
+        if request.units is not None:
+            units = engine.bring(request.units.select(*plan.unit).lazy())
+        return cls(plan, engine.dialect, units, request.buckets)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether all units are looked at."""
+        return self.units is None and self.buckets is None
+
+    @property
+    def key(self) -> Hashable:
+        """What a compiled comparison of these units depends on."""
+        types = None if self.units is None else tuple(self.units.collect_schema().items())
+        return (types, self.buckets)
+
+    def units_in(self, rows: LazyFrame) -> LazyFrame:
+        """The rows of these units; their columns are called as in the plan."""
+        return self._kept(rows, {column: column for column in self.plan.unit})
+
+    def samples_in(self, parent: FeaturePlan, edge: EdgePlan, rows: LazyFrame) -> LazyFrame:
+        """All rows of a parent's samples that belong to these units, or belonged to one.
+
+        All rows of the parent, where its samples do not tell a unit's bucket.
+        """
+        own = {column: edge.own(column) for column in edge.on}
+        if self.is_all or (self.buckets is not None and set(own) != set(self.plan.unit)):
+            return rows
+        if set(own.values()) == set(parent.unit):
+            return self._kept(rows, own)
+        # A group that a sample has left loses it: its other rows must be seen too.
+        unit = list(parent.unit)
+        samples = self._kept(rows, own).select(*unit).unique(unit, keep="any")
+        return rows.join(samples, on=unit, how="semi")
+
+    def _kept(self, rows: LazyFrame, names: Mapping[str, str]) -> LazyFrame:
+        """The rows of these units. `names`: how the rows call columns of the unit."""
+        if self.buckets is not None:
+            rows = self.buckets.within(rows, [names[c] for c in self.plan.unit], self.dialect)
+        if self.units is None:
+            return rows
+        types = rows.collect_schema()  # plans know fewer types of ids than engines
+        wanted = self.units.select(
+            nw.col(column).cast(types[own]).alias(own) for column, own in names.items()
+        )
+        return rows.join(wanted, on=list(names.values()), how="semi")
