@@ -27,6 +27,7 @@ from metaxy_core.backends.base import Capability, Gap, Mode, never
 from metaxy_core.backends.files import MAKE_IT, make_folder
 from metaxy_core.backends.sql import HELD, SqlBackend
 from metaxy_core.backends.waiting import telling
+from metaxy_core.columns import COMMIT
 from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, builtin, join_sorted_text
@@ -128,6 +129,14 @@ class DuckDBBackend(SqlBackend):
                 f"SELECT {', '.join(['*', *told])} FROM {source}",
                 list(same.values()),
             )
+
+    def reaching(self, table: str, commit: int) -> str:
+        """See `SqlBackend.reaching`: DuckDB knows its rows, and skips blocks below a commit."""
+        number = self.quoted(COMMIT)
+        return (
+            f"SELECT (SELECT count(*) FROM {table}), count(*), max({number}) "  # noqa: S608  # quoted
+            f"FROM {table} WHERE {number} > {commit}"
+        )
 
     def load(self, frame: LazyFrame) -> LazyFrame:
         """See `Backend.load`: a temporary table."""

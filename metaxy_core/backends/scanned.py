@@ -12,7 +12,17 @@ from contextlib import contextmanager
 import narwhals as nw
 import polars as pl
 
-from metaxy_core.backends.base import Capability, Gap, Mode, Reach, T, never, reach_of, to_polars
+from metaxy_core.backends.base import (
+    Capability,
+    Gap,
+    Mode,
+    Reach,
+    T,
+    never,
+    reach_of,
+    rows_of,
+    to_polars,
+)
 from metaxy_core.errors import ConfigError, StoreNotOpenError, StoreUnavailableError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import hold_in_memory
@@ -105,6 +115,10 @@ class ScannedBackend:
         self._check_open()
         found = self.read(table)
         return None if found is None else nw.from_native(found)
+
+    def rows(self, table: str) -> int:
+        """See `Backend.rows`."""
+        return rows_of(self.scan(table))
 
     def reach(self, table: str, commit: int) -> Reach | None:
         """See `Backend.reach`."""

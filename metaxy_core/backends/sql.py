@@ -113,16 +113,28 @@ class SqlBackend:
         schema = self.columns(table)
         return None if schema is None else lazy(self.named(table, schema))
 
+    def rows(self, table: str) -> int:
+        """See `Backend.rows`."""
+        if self.columns(table) is None:
+            return 0
+        ((rows,),) = self.fetch(f"SELECT count(*) FROM {self.quoted(table)}")  # noqa: S608  # quoted
+        return int(rows)
+
     def reach(self, table: str, commit: int) -> Reach | None:
         """See `Backend.reach`: one query, too small to be compiled by Ibis."""
         if COMMIT not in (self.columns(table) or ()):
             return None
+        ((rows, beyond, last),) = self.fetch(self.reaching(self.quoted(table), int(commit)))
+        return Reach(int(rows), int(beyond), int(last or commit))
+
+    def reaching(self, table: str, commit: int) -> str:
+        """The query of `reach`: rows, those beyond, and the last commit among these or NULL.
+
+        It must see one state of the table, which writers may be changing. `table` is quoted.
+        """
         number = self.quoted(COMMIT)
-        ((rows, last, beyond),) = self.fetch(
-            f"SELECT count(*), max({number}), "  # noqa: S608  # quoted
-            f"sum(CASE WHEN {number} > {int(commit)} THEN 1 ELSE 0 END) FROM {self.quoted(table)}"
-        )
-        return Reach(int(rows), int(last or 0), int(beyond or 0))
+        later = f"CASE WHEN {number} > {commit} THEN {number} END"
+        return f"SELECT count(*), count({later}), max({later}) FROM {table}"  # noqa: S608  # quoted
 
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
         """See `Backend.commit`."""
