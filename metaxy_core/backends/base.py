@@ -171,6 +171,15 @@ class Backend(Protocol):
         """Compute a frame once and keep the result while the backend is open; see `Hold`."""
         ...
 
+    def take(
+        self,
+        build: Callable[[], LazyFrame],
+        key: Hashable | None = None,
+        uses: Sequence[LazyFrame] = (),
+    ) -> DataFrame:
+        """Compute a frame into memory, over Polars; see `Take`."""
+        ...
+
     def release(self, frame: LazyFrame) -> None:
         """Let go of a held frame; it is not used any more."""
         ...

@@ -21,7 +21,7 @@ from metaxy_core.backends.base import (
     to_polars,
 )
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.engine import hold_in_memory
+from metaxy_core.frames.engine import hold_in_memory, take_in_memory
 from metaxy_core.frames.polars import PolarsDialect
 
 
@@ -103,6 +103,7 @@ class MemoryBackend:
         return to_polars(frame)
 
     hold = staticmethod(hold_in_memory)
+    take = staticmethod(take_in_memory)
 
     def release(self, frame: LazyFrame) -> None:
         """See `Backend.release`; memory is freed with the frame."""

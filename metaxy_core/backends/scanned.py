@@ -25,7 +25,7 @@ from metaxy_core.backends.base import (
 )
 from metaxy_core.errors import ConfigError, StoreNotOpenError, StoreUnavailableError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.engine import hold_in_memory
+from metaxy_core.frames.engine import hold_in_memory, take_in_memory
 from metaxy_core.frames.polars import PolarsDialect
 
 COUNTER = "metaxy_system__commits"
@@ -155,6 +155,7 @@ class ScannedBackend:
         return to_polars(frame)
 
     hold = staticmethod(hold_in_memory)
+    take = staticmethod(take_in_memory)
 
     def release(self, frame: LazyFrame) -> None:
         """See `Backend.release`; memory is freed with the frame."""
