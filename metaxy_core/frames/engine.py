@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from metaxy_core.frames.dialect import Dialect, LazyFrame
+from metaxy_core.frames.dialect import DataFrame, Dialect, LazyFrame
 
 EngineName = Literal["auto", "native", "polars"]
 
@@ -29,6 +29,19 @@ class Hold(Protocol):
         ...
 
 
+class Take(Protocol):
+    """Computes a frame into memory, over Polars; arguments as `Hold`."""
+
+    def __call__(
+        self,
+        build: Callable[[], LazyFrame],
+        key: Hashable | None = None,
+        uses: Sequence[LazyFrame] = (),
+    ) -> DataFrame:
+        """The rows."""
+        ...
+
+
 @dataclass(frozen=True)
 class Engine:
     """Where a comparison is computed.
@@ -37,13 +50,33 @@ class Engine:
         dialect: its frame functions.
         bring: moves a frame of another engine here; gives back one that is here already.
         hold: computes a frame once and keeps the result.
+        take: the same into memory, where nothing is kept; over Polars.
         release: lets go of a held frame.
     """
 
     dialect: Dialect
     bring: Callable[[LazyFrame], LazyFrame]
     hold: Hold
+    take: Take
     release: Callable[[LazyFrame], None]
+
+
+@dataclass(frozen=True)
+class Query:
+    """What `Hold` and `Take` are asked; who asks knows which of them it needs."""
+
+    engine: Engine
+    build: Callable[[], LazyFrame]
+    key: Hashable | None = None
+    uses: Sequence[LazyFrame] = ()
+
+    def hold(self) -> LazyFrame:
+        """Keep the result in the engine."""
+        return self.engine.hold(self.build, self.key, self.uses)
+
+    def take(self) -> DataFrame:
+        """Bring the result into memory, over Polars."""
+        return self.engine.take(self.build, self.key, self.uses)
 
 
 def release_nothing(frame: LazyFrame) -> None:
@@ -55,3 +88,10 @@ def hold_in_memory(
 ) -> LazyFrame:
     """`Hold` for Polars."""
     return build().collect().lazy()
+
+
+def take_in_memory(
+    build: Callable[[], LazyFrame], key: Hashable | None = None, uses: Sequence[LazyFrame] = ()
+) -> DataFrame:
+    """`Take` for Polars."""
+    return build().collect()

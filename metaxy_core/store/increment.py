@@ -14,7 +14,7 @@ from metaxy_core.aliases import IncrementSpellings
 from metaxy_core.columns import STATUS
 from metaxy_core.errors import FilterError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.engine import Engine
+from metaxy_core.frames.engine import Engine, Query
 from metaxy_core.store.pending import SINCE
 from metaxy_core.store.presenting import Presented
 from metaxy_core.system.marks import Mark
@@ -35,8 +35,8 @@ class LazyIncrement(IncrementSpellings):
     def __init__(
         self,
         labels: LazyFrame,
-        todo: Callable[[], LazyFrame],
-        orphaned: Callable[[], LazyFrame],
+        todo: Query,
+        orphaned: Query,
         inputs: Callable[[Any], LazyFrame],
         presented: Presented,
         engine: Engine,
@@ -46,7 +46,7 @@ class LazyIncrement(IncrementSpellings):
     ) -> None:
         self.labels, self._presented, self._engine = labels, presented, engine
         self._settle, self._held, self._oldest = settle, held, oldest
-        self._make_todo, self._make_orphaned, self._inputs = todo, orphaned, inputs
+        self._to_do, self._gone, self._inputs = todo, orphaned, inputs
 
     @property
     def new(self) -> LazyFrame:
@@ -67,11 +67,15 @@ class LazyIncrement(IncrementSpellings):
     @cached_property
     def orphaned(self) -> LazyFrame:
         """Stored rows whose unit is not expected any more, as `read` gives them."""
-        return self._presented.orphaned(self._engine.dialect.presentable(self._make_orphaned()))
+        return self._presented.orphaned(self._engine.dialect.presentable(self._gone.hold()))
 
     @cached_property
     def _todo(self) -> LazyFrame:
-        return self._presented.todo(self._engine.dialect.presentable(self._make_todo()))
+        return self._presented.todo(self._engine.dialect.presentable(self._flat))
+
+    @cached_property
+    def _flat(self) -> LazyFrame:
+        return self._to_do.hold()
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
@@ -140,7 +144,7 @@ class LazyIncrement(IncrementSpellings):
             FilterError: no parent has such a column.
         """
         plan = self._presented.plan
-        unit, rows = list(plan.unit), self._make_todo()
+        unit, rows = list(plan.unit), self._flat
         lacking = {*columns} - {SLOT, *rows.collect_schema().names()}
         for edge in plan.edges:
             members = self._inputs(edge.parent.key) if lacking else rows
@@ -169,7 +173,7 @@ class LazyIncrement(IncrementSpellings):
         No more than some 250,000 units or `size` are in memory at once. The store must stay open,
         and may be written to in between.
         """
-        todo, unit, left = self._make_todo(), list(self._presented.plan.unit), None
+        todo, unit, left = self._flat, list(self._presented.plan.unit), None
         pages = min(-(-(self.counts["new"] + self.counts["stale"]) // max(size, _PAGE)), MOST)
         for page in range(pages):
             # Pages by hash: no query stays open while the caller works.
@@ -198,20 +202,17 @@ class LazyIncrement(IncrementSpellings):
 
     def collect(self) -> Increment:
         """The same as frames in memory, over Polars."""
-        todo, orphaned = self._make_todo(), self._make_orphaned()
-        done = self._presented.todo(todo.collect("polars").lazy()).collect()
-        increment = Increment(
+        todo, orphaned = self._to_do.take().lazy(), self._gone.take().lazy()
+        done = self._presented.todo(todo).collect()
+        return Increment(
             done.filter(nw.col(STATUS) == "new").drop(STATUS),
             done.filter(nw.col(STATUS) == "stale").drop(STATUS),
-            self._presented.orphaned(orphaned.collect("polars").lazy()).collect(),
+            self._presented.orphaned(orphaned).collect(),
             self.counts,
             self.failed,
             self._inputs,
             self.mark,
         )
-        for held in (todo, orphaned):
-            self._engine.release(held)
-        return increment
 
 
 @dataclass(frozen=True)

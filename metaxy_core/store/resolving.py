@@ -19,7 +19,7 @@ from metaxy_core.errors import (
     VersioningEngineMismatchError,
 )
 from metaxy_core.frames.dialect import LazyFrame
-from metaxy_core.frames.engine import Engine
+from metaxy_core.frames.engine import Engine, Query
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import failing, pending, settling
 from metaxy_core.store.incoming import accept, are_read_back, check_values
@@ -137,11 +137,12 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
     labels = engine.hold(labelled, key and ("labels", key, limits.key), uses)
     return LazyIncrement(
         labels,
-        lambda: engine.hold(
-            lambda: todo(store, plan, labels, tables()), key and ("todo", key), [labels]
-        ),
-        lambda: engine.hold(
-            lambda: orphaned(store, plan, own(), labels), key and ("orphaned", key), [labels]
+        Query(engine, lambda: todo(store, plan, labels, tables()), key and ("todo", key), [labels]),
+        Query(
+            engine,
+            lambda: orphaned(store, plan, own(), labels),
+            key and ("orphaned", key),
+            [labels],
         ),
         lambda parent: inputs(
             plan.edge_to(FeatureKey.of(parent)), stored_parents(tables()), labels
@@ -244,9 +245,12 @@ def _resolve_samples(store: BaseStore, request: Request, engine: Engine) -> Lazy
 
     return LazyIncrement(
         labels,
-        lambda: todo_of_samples(plan, labels, samples, request.samples),
-        lambda: engine.hold(
-            lambda: orphaned(store, plan, own(), labels), key and ("orphaned", key), [labels]
+        Query(IN_MEMORY, lambda: todo_of_samples(plan, labels, samples, request.samples)),
+        Query(
+            engine,
+            lambda: orphaned(store, plan, own(), labels),
+            key and ("orphaned", key),
+            [labels],
         ),
         no_inputs,
         Presented(plan),

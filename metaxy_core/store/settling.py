@@ -83,7 +83,7 @@ def look(
     if not _is_plain(store, request):
         return Moved()
     keys = [plan.key, *(edge.parent.key for edge in plan.edges)]
-    if sum(reach.rows for reach in _reached(store, keys).values()) < FROM_ROWS:
+    if sum(store.backend.rows(key.to_table()) for key in keys) < FROM_ROWS:
         return Moved()
     known, removed = marks.load(store.backend, plan.key, [key.to_table() for key in keys])
     reached = _reached(store, keys, known)
@@ -117,7 +117,7 @@ def where(store: BaseStore) -> str:
 
 
 def _reached(
-    store: BaseStore, keys: Sequence[FeatureKey], known: Mark | None = None
+    store: BaseStore, keys: Sequence[FeatureKey], known: Mark | None
 ) -> dict[FeatureKey, Reach]:
     """How far the tables that exist go, and how far beyond a mark."""
     found = {}
