@@ -164,9 +164,10 @@ class Backend(Protocol):
 
     def hold(
         self,
-        build: Callable[[], LazyFrame],
+        build: Callable[..., LazyFrame],
         key: Hashable | None = None,
         uses: Sequence[LazyFrame] = (),
+        numbers: Sequence[int] = (),
     ) -> LazyFrame:
         """Compute a frame once and keep the result while the backend is open; see `Hold`."""
         ...

@@ -26,6 +26,8 @@ from metaxy_core.frames.ibis import IbisDialect
 T = TypeVar("T")
 _MOST_TEXTS = 256
 HELD = "metaxy_held_"
+_PLACE = 8_400_000_000_000_000_000
+"""Numbers from here on stand for those that a compiled text is used with."""
 
 
 @dataclass(frozen=True)
@@ -202,12 +204,13 @@ class SqlBackend:
 
     def hold(
         self,
-        build: Callable[[], LazyFrame],
+        build: Callable[..., LazyFrame],
         key: Hashable | None = None,
         uses: Sequence[LazyFrame] = (),
+        numbers: Sequence[int] = (),
     ) -> LazyFrame:
         """See `Backend.hold`: a temporary table."""
-        return self.keep(*self.compiled(build, key, uses))
+        return self.keep(*self.compiled(build, key, uses, numbers))
 
     def take(
         self,
@@ -284,13 +287,18 @@ class SqlBackend:
         return lazy(self.named(name, schema))
 
     def compiled(
-        self, build: Callable[[], LazyFrame], key: Hashable | None, uses: Sequence[LazyFrame]
+        self,
+        build: Callable[..., LazyFrame],
+        key: Hashable | None,
+        uses: Sequence[LazyFrame],
+        numbers: Sequence[int] = (),
     ) -> tuple[str, ibis.Schema]:
         """The text of a frame and the columns it gives; compiled once per key."""
+        places = [_PLACE + position for position in range(len(numbers))]
         names = [name_of(frame) for frame in uses]
         known = self._texts.get(key)
         if known is None:
-            expression = build().to_native()
+            expression = build(*places).to_native()
             known = Compiled(self.compile(expression), expression.schema(), tuple(names))
             if key is not None:
                 while len(self._texts) >= _MOST_TEXTS:
@@ -299,6 +307,8 @@ class SqlBackend:
         text = known.text
         for old, new in zip(known.uses, names, strict=True):
             text = text.replace(old, new)
+        for place, number in zip(places, numbers, strict=True):
+            text = text.replace(str(place), str(int(number)))
         return text, known.schema
 
     def forget(self) -> None:

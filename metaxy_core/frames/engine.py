@@ -16,14 +16,16 @@ class Hold(Protocol):
 
     `build` makes the frame. Where `key` is given and known, an engine that keeps compiled queries
     need not call it: the key must say everything the frame depends on but the content of tables
-    and of the frames in `uses`, which were held before.
+    and of the frames in `uses`, which were held before, and the `numbers` that `build` is called
+    with, which it uses as values alone.
     """
 
     def __call__(
         self,
-        build: Callable[[], LazyFrame],
+        build: Callable[..., LazyFrame],
         key: Hashable | None = None,
         uses: Sequence[LazyFrame] = (),
+        numbers: Sequence[int] = (),
     ) -> LazyFrame:
         """The held frame."""
         ...
@@ -84,10 +86,13 @@ def release_nothing(frame: LazyFrame) -> None:
 
 
 def hold_in_memory(
-    build: Callable[[], LazyFrame], key: Hashable | None = None, uses: Sequence[LazyFrame] = ()
+    build: Callable[..., LazyFrame],
+    key: Hashable | None = None,
+    uses: Sequence[LazyFrame] = (),
+    numbers: Sequence[int] = (),
 ) -> LazyFrame:
     """`Hold` for Polars."""
-    return build().collect().lazy()
+    return build(*numbers).collect().lazy()
 
 
 def take_in_memory(

@@ -95,8 +95,10 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
     def tables() -> dict[FeatureKey, LazyFrame]:
         return parent_tables(store, plan, engine)
 
-    moved = settling.look(store, request, engine, lambda: own_table(store, request, engine), tables)
+    def own() -> LazyFrame:
+        return own_table(store, request, engine)
 
+    moved = settling.look(store, request, engine, own, tables, key)
     scope = Scope.of(request, engine, moved.units)
 
     def stored_parents(found: Mapping[FeatureKey, LazyFrame]) -> dict[FeatureKey, LazyFrame]:
@@ -104,9 +106,6 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
             key: stored(store.graph.plan(key), table, store.graph.versions[key].feature)
             for key, table in found.items()
         }
-
-    def own() -> LazyFrame:
-        return own_table(store, request, engine)
 
     def scoped_parents() -> dict[FeatureKey, LazyFrame]:
         found = dict(tables())
