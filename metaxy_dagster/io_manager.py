@@ -24,7 +24,7 @@ from metaxy_dagster.partitions import (
 )
 from metaxy_dagster.receipt import Outcome, WriteReceipt
 from metaxy_dagster.reports.event import report
-from metaxy_dagster.reports.metadata import FEATURE, PART, PARTITION_BY
+from metaxy_dagster.reports.metadata import FEATURE, PART, PARTITION_BY, declared
 from metaxy_dagster.resource import MetaxyStore, frozen
 from metaxy_dagster.steps.chunks import items
 from metaxy_dagster.steps.increment import Work, resolve
@@ -81,13 +81,13 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Store the output, set the asset's data version and say what is stored."""
         receipt = obj if isinstance(obj, WriteReceipt) else self._written(context, obj)
-        declared = context.definition_metadata or {}
+        said = context.definition_metadata
         described = report(
             self.store,
             receipt,
             preview_rows=self.preview_rows,
             row_count=self.row_count,
-            parts=parts_of_output(context, declared.get(PARTITION_BY)),
+            parts=parts_of_output(context, declared(said, PARTITION_BY)),
         )
         context.add_output_metadata(described.metadata)
         # No public way leads from an IO manager to one partition, or to the data version.
@@ -126,8 +126,8 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
 
     def _read(self, context: dg.InputContext, asked: Mapping[str, Any]) -> LazyFrame:
         upstream = context.upstream_output
-        declared = (upstream.definition_metadata if upstream else None) or {}
-        feature = self._feature(declared, context.asset_key)
+        said = upstream.definition_metadata if upstream else None
+        feature = self._feature(said, context.asset_key)
         columns: Sequence[str] | None = asked.get("columns")
         versions = asked.get("versions", "stored")
         if versions not in _VERSIONS:
@@ -136,7 +136,7 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
             )
         spool = Spool()
         self._spools.append(spool)
-        part = _json(declared.get(PART)) | part_of_input(context, declared.get(PARTITION_BY))
+        part = _part(said) | part_of_input(context, declared(said, PARTITION_BY))
         with self.store.open("r", graph=self._graph()) as opened:
             filters = part_filters(part, types_of(opened, opened.graph.plan(feature)))
             rows = opened.read(
@@ -146,9 +146,9 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
 
     def _written(self, context: dg.OutputContext, obj: Any) -> WriteReceipt:
         """Store what an asset that is not made by `feature_asset` returned."""
-        declared = context.definition_metadata or {}
-        feature = self._feature(declared, context.asset_key)
-        work = Work(feature, self._graph(), part=_json(declared.get(PART)), run_id=context.run_id)
+        said = context.definition_metadata
+        feature = self._feature(said, context.asset_key)
+        work = Work(feature, self._graph(), part=_part(said), run_id=context.run_id)
         frames = (item for item in items(feature, obj) if is_frame(item))
         policy = check_policy(feature, self.orphans)
         if work.plan.spec.is_root:
@@ -179,15 +179,13 @@ class MetaxyIOManager(dg.ConfigurableIOManager):
     def _graph(self) -> Graph | FeatureGraph:
         return self.store.bound_graph or active_graph()
 
-    def _feature(self, declared: Mapping[str, Any], key: dg.AssetKey) -> FeatureKey:
+    def _feature(self, said: Mapping[str, Any] | None, key: dg.AssetKey) -> FeatureKey:
         """The feature of an asset.
 
         Raises:
             UnknownFeatureError: the graph has no such feature.
         """
-        named = declared.get(FEATURE)
-        text = getattr(named, "value", named) or list(key.path)
-        return frozen(self._graph())[text].key
+        return frozen(self._graph())[declared(said, FEATURE) or list(key.path)].key
 
 
 def _loader(wanted: Any) -> Callable[[LazyFrame], Any] | None:
@@ -199,5 +197,5 @@ def _loader(wanted: Any) -> Callable[[LazyFrame], Any] | None:
     return _LOADED.get(nw.LazyFrame if wanted is Any else getattr(wanted, "__origin__", wanted))
 
 
-def _json(value: Any) -> dict[str, Any]:
-    return dict(getattr(value, "value", value) or {})
+def _part(said: Mapping[str, Any] | None) -> dict[str, Any]:
+    return dict(declared(said, PART) or {})

@@ -158,18 +158,16 @@ def part_of_run(context: dg.AssetExecutionContext, by: PartitionBy | None) -> di
     return _part(context.assets_def.partitions_def, list(context.partition_keys), by)
 
 
-def part_of_input(context: dg.InputContext, declared: Any) -> dict[str, Keys]:
+def part_of_input(context: dg.InputContext, by: PartitionBy | None) -> dict[str, Keys]:
     """The part of an upstream feature that the partitions of a step choose."""
-    by = getattr(declared, "value", declared)
     if not by or not context.has_asset_partitions:
         return {}
     keys, definition = list(context.asset_partition_keys), context.asset_partitions_def
     return _part(definition, keys, by)
 
 
-def parts_of_output(context: dg.OutputContext, declared: Any) -> dict[str, Part]:
+def parts_of_output(context: dg.OutputContext, by: PartitionBy | None) -> dict[str, Part]:
     """The part that each partition of a step's output is, by its key."""
-    by = getattr(declared, "value", declared)
     if not by or not context.has_asset_partitions:
         return {}
     definition = context.asset_partitions_def

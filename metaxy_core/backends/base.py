@@ -55,13 +55,13 @@ class Reach:
 
     Attributes:
         rows: how many rows it has.
-        last: the highest commit number among them; 0 where there is none.
-        beyond: how many rows have a higher number than the one asked for.
+        beyond: how many of them have a higher commit number than the one asked for.
+        last: the highest of these numbers; the one asked for, where no row has a higher one.
     """
 
     rows: int
-    last: int
     beyond: int
+    last: int
 
 
 T = TypeVar("T")
@@ -120,9 +120,13 @@ class Backend(Protocol):
         """The rows of a table, lazily; None where there is no such table."""
         ...
 
+    def rows(self, table: str) -> int:
+        """How many rows a table has; 0 where there is no such table."""
+        ...
+
     def reach(self, table: str, commit: int) -> Reach | None:
-        """How far a table goes, and how far beyond a commit; None where there is no such table,
-        or it has no commits."""
+        """How far a table goes beyond a commit; None where there is no such table, or it has no
+        commits."""
         ...
 
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
@@ -160,11 +164,21 @@ class Backend(Protocol):
 
     def hold(
         self,
+        build: Callable[..., LazyFrame],
+        key: Hashable | None = None,
+        uses: Sequence[LazyFrame] = (),
+        numbers: Sequence[int] = (),
+    ) -> LazyFrame:
+        """Compute a frame once and keep the result while the backend is open; see `Hold`."""
+        ...
+
+    def take(
+        self,
         build: Callable[[], LazyFrame],
         key: Hashable | None = None,
         uses: Sequence[LazyFrame] = (),
-    ) -> LazyFrame:
-        """Compute a frame once and keep the result while the backend is open; see `Hold`."""
+    ) -> DataFrame:
+        """Compute a frame into memory, over Polars; see `Take`."""
         ...
 
     def release(self, frame: LazyFrame) -> None:
@@ -187,10 +201,15 @@ def reach_of(rows: LazyFrame | None, commit: int) -> Reach | None:
     number = nw.col(COMMIT)
     found = rows.select(
         nw.len().alias("rows"),
-        nw.coalesce(number.max(), nw.lit(0)).alias("last"),
         (number > commit).sum().alias("beyond"),
+        nw.max_horizontal(number.max(), nw.lit(commit)).alias("last"),
     ).collect("polars")
     return Reach(*(int(value) for value in found.row(0)))
+
+
+def rows_of(rows: LazyFrame | None) -> int:
+    """`Backend.rows` for systems whose rows are scanned by Polars."""
+    return 0 if rows is None else int(rows.select(nw.len()).collect("polars").item())
 
 
 def to_polars(frame: Any) -> LazyFrame:

@@ -7,7 +7,7 @@ Opening waits for the lock, bounded and with jitter. Extensions are never downlo
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -17,18 +17,21 @@ import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.operations as ops
+import narwhals as nw
 import polars as pl
 import pyarrow as pa
 import tenacity
 from ibis.backends.sql.datatypes import DuckDBType
+from ibis.formats.polars import PolarsData
 
 from metaxy_core.addresses import harmless
 from metaxy_core.backends.base import Capability, Gap, Mode, never
 from metaxy_core.backends.files import MAKE_IT, make_folder
 from metaxy_core.backends.sql import HELD, SqlBackend
 from metaxy_core.backends.waiting import telling
+from metaxy_core.columns import COMMIT
 from metaxy_core.errors import StoreUnavailableError
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, builtin, join_sorted_text
 from metaxy_core.hashing import HashAlgorithm
 
@@ -129,6 +132,14 @@ class DuckDBBackend(SqlBackend):
                 list(same.values()),
             )
 
+    def reaching(self, table: str, commit: int) -> str:
+        """See `SqlBackend.reaching`: DuckDB knows its rows, and skips blocks below a commit."""
+        number = self.quoted(COMMIT)
+        return (
+            f"SELECT (SELECT count(*) FROM {table}), count(*), max({number}) "  # noqa: S608  # quoted
+            f"FROM {table} WHERE {number} > {commit}"
+        )
+
     def load(self, frame: LazyFrame) -> LazyFrame:
         """See `Backend.load`: a temporary table."""
         if frame.implementation.is_ibis() and frame.to_native().get_backend() is self.connection:
@@ -162,6 +173,18 @@ class DuckDBBackend(SqlBackend):
                 return super().compile(expression)
             finally:
                 options.fuse_selects = asked
+
+    def take(
+        self,
+        build: Callable[[], LazyFrame],
+        key: Hashable | None = None,
+        uses: Sequence[LazyFrame] = (),
+    ) -> DataFrame:
+        """See `Backend.take`; the text is run as it was compiled."""
+        text, schema = self.compiled(build, key, uses)
+        arrow = self._native.execute(text).to_arrow_table()
+        rows: DataFrame = nw.from_native(PolarsData.convert_table(pl.DataFrame(arrow), schema))
+        return rows
 
     def shape(self) -> Hashable:
         """See `Backend.shape`."""

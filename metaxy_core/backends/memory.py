@@ -9,9 +9,19 @@ from contextlib import contextmanager
 import narwhals as nw
 import polars as pl
 
-from metaxy_core.backends.base import Capability, Gap, Mode, Reach, T, never, reach_of, to_polars
+from metaxy_core.backends.base import (
+    Capability,
+    Gap,
+    Mode,
+    Reach,
+    T,
+    never,
+    reach_of,
+    rows_of,
+    to_polars,
+)
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.engine import hold_in_memory
+from metaxy_core.frames.engine import hold_in_memory, take_in_memory
 from metaxy_core.frames.polars import PolarsDialect
 
 
@@ -48,6 +58,10 @@ class MemoryBackend:
         """See `Backend.scan`."""
         found = self._tables.get(table)
         return None if found is None else nw.from_native(found.lazy())
+
+    def rows(self, table: str) -> int:
+        """See `Backend.rows`."""
+        return rows_of(self.scan(table))
 
     def reach(self, table: str, commit: int) -> Reach | None:
         """See `Backend.reach`."""
@@ -89,6 +103,7 @@ class MemoryBackend:
         return to_polars(frame)
 
     hold = staticmethod(hold_in_memory)
+    take = staticmethod(take_in_memory)
 
     def release(self, frame: LazyFrame) -> None:
         """See `Backend.release`; memory is freed with the frame."""

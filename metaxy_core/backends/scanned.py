@@ -12,10 +12,20 @@ from contextlib import contextmanager
 import narwhals as nw
 import polars as pl
 
-from metaxy_core.backends.base import Capability, Gap, Mode, Reach, T, never, reach_of, to_polars
+from metaxy_core.backends.base import (
+    Capability,
+    Gap,
+    Mode,
+    Reach,
+    T,
+    never,
+    reach_of,
+    rows_of,
+    to_polars,
+)
 from metaxy_core.errors import ConfigError, StoreNotOpenError, StoreUnavailableError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.engine import hold_in_memory
+from metaxy_core.frames.engine import hold_in_memory, take_in_memory
 from metaxy_core.frames.polars import PolarsDialect
 
 COUNTER = "metaxy_system__commits"
@@ -106,6 +116,10 @@ class ScannedBackend:
         found = self.read(table)
         return None if found is None else nw.from_native(found)
 
+    def rows(self, table: str) -> int:
+        """See `Backend.rows`."""
+        return rows_of(self.scan(table))
+
     def reach(self, table: str, commit: int) -> Reach | None:
         """See `Backend.reach`."""
         return reach_of(self.scan(table), commit)
@@ -141,6 +155,7 @@ class ScannedBackend:
         return to_polars(frame)
 
     hold = staticmethod(hold_in_memory)
+    take = staticmethod(take_in_memory)
 
     def release(self, frame: LazyFrame) -> None:
         """See `Backend.release`; memory is freed with the frame."""

@@ -26,6 +26,8 @@ from metaxy_core.frames.ibis import IbisDialect
 T = TypeVar("T")
 _MOST_TEXTS = 256
 HELD = "metaxy_held_"
+_PLACE = 8_400_000_000_000_000_000
+"""Numbers from here on stand for those that a compiled text is used with."""
 
 
 @dataclass(frozen=True)
@@ -113,16 +115,28 @@ class SqlBackend:
         schema = self.columns(table)
         return None if schema is None else lazy(self.named(table, schema))
 
+    def rows(self, table: str) -> int:
+        """See `Backend.rows`."""
+        if self.columns(table) is None:
+            return 0
+        ((rows,),) = self.fetch(f"SELECT count(*) FROM {self.quoted(table)}")  # noqa: S608  # quoted
+        return int(rows)
+
     def reach(self, table: str, commit: int) -> Reach | None:
         """See `Backend.reach`: one query, too small to be compiled by Ibis."""
         if COMMIT not in (self.columns(table) or ()):
             return None
+        ((rows, beyond, last),) = self.fetch(self.reaching(self.quoted(table), int(commit)))
+        return Reach(int(rows), int(beyond), int(last or commit))
+
+    def reaching(self, table: str, commit: int) -> str:
+        """The query of `reach`: rows, those beyond, and the last commit among these or NULL.
+
+        It must see one state of the table, which writers may be changing. `table` is quoted.
+        """
         number = self.quoted(COMMIT)
-        ((rows, last, beyond),) = self.fetch(
-            f"SELECT count(*), max({number}), "  # noqa: S608  # quoted
-            f"sum(CASE WHEN {number} > {int(commit)} THEN 1 ELSE 0 END) FROM {self.quoted(table)}"
-        )
-        return Reach(int(rows), int(last or 0), int(beyond or 0))
+        later = f"CASE WHEN {number} > {commit} THEN {number} END"
+        return f"SELECT count(*), count({later}), max({later}) FROM {table}"  # noqa: S608  # quoted
 
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
         """See `Backend.commit`."""
@@ -190,25 +204,25 @@ class SqlBackend:
 
     def hold(
         self,
+        build: Callable[..., LazyFrame],
+        key: Hashable | None = None,
+        uses: Sequence[LazyFrame] = (),
+        numbers: Sequence[int] = (),
+    ) -> LazyFrame:
+        """See `Backend.hold`: a temporary table."""
+        return self.keep(*self.compiled(build, key, uses, numbers))
+
+    def take(
+        self,
         build: Callable[[], LazyFrame],
         key: Hashable | None = None,
         uses: Sequence[LazyFrame] = (),
-    ) -> LazyFrame:
-        """See `Backend.hold`: a temporary table; queries are compiled once per key."""
-        names = [name_of(frame) for frame in uses]
-        known = self._texts.get(key)
-        if known is None:
-            expression = build().to_native()
-            text = self.compile(expression)
-            known = Compiled(text, expression.schema(), tuple(names))
-            if key is not None:
-                while len(self._texts) >= _MOST_TEXTS:
-                    del self._texts[next(iter(self._texts))]
-                self._texts[key] = known
-        text = known.text
-        for old, new in zip(known.uses, names, strict=True):
-            text = text.replace(old, new)
-        return self.keep(text, known.schema)
+    ) -> DataFrame:
+        """See `Backend.take`; by way of a temporary table, because Ibis compiles what it reads."""
+        held = self.hold(build, key, uses)
+        rows: DataFrame = held.collect("polars")
+        self.release(held)
+        return rows
 
     def release(self, frame: LazyFrame) -> None:
         """See `Backend.release`: drops the temporary table."""
@@ -271,6 +285,31 @@ class SqlBackend:
         self.run(f"CREATE TEMPORARY TABLE {self.quoted(name)} AS {query}")
         self._held.add(name)
         return lazy(self.named(name, schema))
+
+    def compiled(
+        self,
+        build: Callable[..., LazyFrame],
+        key: Hashable | None,
+        uses: Sequence[LazyFrame],
+        numbers: Sequence[int] = (),
+    ) -> tuple[str, ibis.Schema]:
+        """The text of a frame and the columns it gives; compiled once per key."""
+        places = [_PLACE + position for position in range(len(numbers))]
+        names = [name_of(frame) for frame in uses]
+        known = self._texts.get(key)
+        if known is None:
+            expression = build(*places).to_native()
+            known = Compiled(self.compile(expression), expression.schema(), tuple(names))
+            if key is not None:
+                while len(self._texts) >= _MOST_TEXTS:
+                    del self._texts[next(iter(self._texts))]
+                self._texts[key] = known
+        text = known.text
+        for old, new in zip(known.uses, names, strict=True):
+            text = text.replace(old, new)
+        for place, number in zip(places, numbers, strict=True):
+            text = text.replace(str(place), str(int(number)))
+        return text, known.schema
 
     def forget(self) -> None:
         """Drop the temporary tables; for connections that go on without this opening."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +14,8 @@ from metaxy_core.aliases import IncrementSpellings
 from metaxy_core.columns import STATUS
 from metaxy_core.errors import FilterError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.engine import Engine
+from metaxy_core.frames.engine import Engine, Query
+from metaxy_core.store.pending import SINCE
 from metaxy_core.store.presenting import Presented
 from metaxy_core.system.marks import Mark
 from metaxy_core.versioning import SLOT, Buckets, with_slots
@@ -33,17 +35,18 @@ class LazyIncrement(IncrementSpellings):
     def __init__(
         self,
         labels: LazyFrame,
-        todo: Callable[[], LazyFrame],
-        orphaned: Callable[[], LazyFrame],
+        todo: Query,
+        orphaned: Query,
         inputs: Callable[[Any], LazyFrame],
         presented: Presented,
         engine: Engine,
         settle: Callable[[], Mark | None] = lambda: None,
         held: Sequence[LazyFrame] = (),
+        oldest: Callable[[], LazyFrame] | None = None,
     ) -> None:
         self.labels, self._presented, self._engine = labels, presented, engine
-        self._settle, self._held = settle, held
-        self._make_todo, self._make_orphaned, self._inputs = todo, orphaned, inputs
+        self._settle, self._held, self._oldest = settle, held, oldest
+        self._to_do, self._gone, self._inputs = todo, orphaned, inputs
 
     @property
     def new(self) -> LazyFrame:
@@ -64,11 +67,15 @@ class LazyIncrement(IncrementSpellings):
     @cached_property
     def orphaned(self) -> LazyFrame:
         """Stored rows whose unit is not expected any more, as `read` gives them."""
-        return self._presented.orphaned(self._engine.dialect.presentable(self._make_orphaned()))
+        return self._presented.orphaned(self._engine.dialect.presentable(self._gone.hold()))
 
     @cached_property
     def _todo(self) -> LazyFrame:
-        return self._presented.todo(self._engine.dialect.presentable(self._make_todo()))
+        return self._presented.todo(self._engine.dialect.presentable(self._flat))
+
+    @cached_property
+    def _flat(self) -> LazyFrame:
+        return self._to_do.hold()
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
@@ -104,6 +111,20 @@ class LazyIncrement(IncrementSpellings):
         """Whether there is nothing to do: no new and no stale unit."""
         return self.counts["new"] + self.counts["stale"] == 0
 
+    @cached_property
+    def pending_since(self) -> datetime | None:
+        """Since when the new or stale unit that is pending for longest is known to be, UTC.
+
+        That is when the newest of the parents' rows that a unit is to be made from was written; it
+        may have been pending before that one. Left out are units whose own rows are newer than
+        those, because code changed or their rows were deleted: no row tells since when. None where
+        nothing is known, and for increments of samples. One query over the rows of these units.
+        """
+        if self._oldest is None or self.is_empty:
+            return None
+        found: datetime | None = self._oldest().collect("polars")[SINCE][0]
+        return found
+
     def todo(self) -> LazyFrame:
         """New and stale units in one frame."""
         return self._todo.drop(STATUS)
@@ -123,7 +144,7 @@ class LazyIncrement(IncrementSpellings):
             FilterError: no parent has such a column.
         """
         plan = self._presented.plan
-        unit, rows = list(plan.unit), self._make_todo()
+        unit, rows = list(plan.unit), self._flat
         lacking = {*columns} - {SLOT, *rows.collect_schema().names()}
         for edge in plan.edges:
             members = self._inputs(edge.parent.key) if lacking else rows
@@ -152,7 +173,7 @@ class LazyIncrement(IncrementSpellings):
         No more than some 250,000 units or `size` are in memory at once. The store must stay open,
         and may be written to in between.
         """
-        todo, unit, left = self._make_todo(), list(self._presented.plan.unit), None
+        todo, unit, left = self._flat, list(self._presented.plan.unit), None
         pages = min(-(-(self.counts["new"] + self.counts["stale"]) // max(size, _PAGE)), MOST)
         for page in range(pages):
             # Pages by hash: no query stays open while the caller works.
@@ -181,20 +202,17 @@ class LazyIncrement(IncrementSpellings):
 
     def collect(self) -> Increment:
         """The same as frames in memory, over Polars."""
-        todo, orphaned = self._make_todo(), self._make_orphaned()
-        done = self._presented.todo(todo.collect("polars").lazy()).collect()
-        increment = Increment(
+        todo, orphaned = self._to_do.take().lazy(), self._gone.take().lazy()
+        done = self._presented.todo(todo).collect()
+        return Increment(
             done.filter(nw.col(STATUS) == "new").drop(STATUS),
             done.filter(nw.col(STATUS) == "stale").drop(STATUS),
-            self._presented.orphaned(orphaned.collect("polars").lazy()).collect(),
+            self._presented.orphaned(orphaned).collect(),
             self.counts,
             self.failed,
             self._inputs,
             self.mark,
         )
-        for held in (todo, orphaned):
-            self._engine.release(held)
-        return increment
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from metaxy_core.errors import (
     VersioningEngineMismatchError,
 )
 from metaxy_core.frames.dialect import LazyFrame
-from metaxy_core.frames.engine import Engine
+from metaxy_core.frames.engine import Engine, Query
 from metaxy_core.keys import FeatureKey
-from metaxy_core.store import failing, settling
+from metaxy_core.store import failing, pending, settling
 from metaxy_core.store.incoming import accept, are_read_back, check_values
 from metaxy_core.store.increment import LazyIncrement
 from metaxy_core.store.presenting import Presented, inputs, orphaned, todo, todo_of_samples
@@ -95,8 +95,10 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
     def tables() -> dict[FeatureKey, LazyFrame]:
         return parent_tables(store, plan, engine)
 
-    moved = settling.look(store, request, engine, lambda: own_table(store, request, engine), tables)
+    def own() -> LazyFrame:
+        return own_table(store, request, engine)
 
+    moved = settling.look(store, request, engine, own, tables, key)
     scope = Scope.of(request, engine, moved.units)
 
     def stored_parents(found: Mapping[FeatureKey, LazyFrame]) -> dict[FeatureKey, LazyFrame]:
@@ -104,9 +106,6 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
             key: stored(store.graph.plan(key), table, store.graph.versions[key].feature)
             for key, table in found.items()
         }
-
-    def own() -> LazyFrame:
-        return own_table(store, request, engine)
 
     def scoped_parents() -> dict[FeatureKey, LazyFrame]:
         found = dict(tables())
@@ -137,11 +136,12 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
     labels = engine.hold(labelled, key and ("labels", key, limits.key), uses)
     return LazyIncrement(
         labels,
-        lambda: engine.hold(
-            lambda: todo(store, plan, labels, tables()), key and ("todo", key), [labels]
-        ),
-        lambda: engine.hold(
-            lambda: orphaned(store, plan, own(), labels), key and ("orphaned", key), [labels]
+        Query(engine, lambda: todo(store, plan, labels, tables()), key and ("todo", key), [labels]),
+        Query(
+            engine,
+            lambda: orphaned(store, plan, own(), labels),
+            key and ("orphaned", key),
+            [labels],
         ),
         lambda parent: inputs(
             plan.edge_to(FeatureKey.of(parent)), stored_parents(tables()), labels
@@ -150,6 +150,7 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
         engine,
         lambda: moved.left(plan, labels),
         uses,
+        lambda: pending.oldest(store, plan, labels, tables(), own(), engine.dialect),
     )
 
 
@@ -243,9 +244,12 @@ def _resolve_samples(store: BaseStore, request: Request, engine: Engine) -> Lazy
 
     return LazyIncrement(
         labels,
-        lambda: todo_of_samples(plan, labels, samples, request.samples),
-        lambda: engine.hold(
-            lambda: orphaned(store, plan, own(), labels), key and ("orphaned", key), [labels]
+        Query(IN_MEMORY, lambda: todo_of_samples(plan, labels, samples, request.samples)),
+        Query(
+            engine,
+            lambda: orphaned(store, plan, own(), labels),
+            key and ("orphaned", key),
+            [labels],
         ),
         no_inputs,
         Presented(plan),

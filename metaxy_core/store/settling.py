@@ -10,7 +10,7 @@ the mark; other declarations change its key: then everything is compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -73,17 +73,19 @@ def look(
     engine: Engine,
     own: Callable[[], LazyFrame],
     tables: Callable[[], Mapping[FeatureKey, LazyFrame]],
+    key: Hashable | None,
 ) -> Moved:
     """What has moved since the feature's last mark.
 
     Args:
         own, tables: make the whole tables of the feature and its parents, in the engine.
+        key: see `Hold`, for the comparison as it was asked for.
     """
     plan = request.plan
     if not _is_plain(store, request):
         return Moved()
     keys = [plan.key, *(edge.parent.key for edge in plan.edges)]
-    if sum(reach.rows for reach in _reached(store, keys).values()) < FROM_ROWS:
+    if sum(store.backend.rows(key.to_table()) for key in keys) < FROM_ROWS:
         return Moved()
     known, removed = marks.load(store.backend, plan.key, [key.to_table() for key in keys])
     reached = _reached(store, keys, known)
@@ -105,10 +107,16 @@ def look(
     if sum(reach.beyond for reach in reached.values()) > total * LARGEST_PART:
         return Moved(None, mark, known)
     commits = {key: before.last for key, before in up_to.items() if reached[key].beyond}
-    mine = own()
-    pending = _pending(plan, known, mine, engine)
-    moving = Moving(plan, store.graph, mine, tables(), commits)
-    return Moved(engine.hold(lambda: moving.units(pending)), mark, known)
+    pending = _pending(plan, known, own(), engine) if known.pending else None
+
+    def units(*numbers: int) -> LazyFrame:
+        beyond = dict(zip(commits, numbers, strict=True))
+        return Moving(plan, store.graph, own(), tables(), beyond).units(pending)
+
+    kind = (pending is None, tuple(commits))
+    uses = [] if pending is None or engine.dialect.name == "polars" else [pending]
+    found = engine.hold(units, key and ("moved", key, kind), uses, list(commits.values()))
+    return Moved(found, mark, known)
 
 
 def where(store: BaseStore) -> str:
@@ -117,7 +125,7 @@ def where(store: BaseStore) -> str:
 
 
 def _reached(
-    store: BaseStore, keys: Sequence[FeatureKey], known: Mark | None = None
+    store: BaseStore, keys: Sequence[FeatureKey], known: Mark | None
 ) -> dict[FeatureKey, Reach]:
     """How far the tables that exist go, and how far beyond a mark."""
     found = {}
@@ -154,9 +162,7 @@ def _key(store: BaseStore, plan: FeaturePlan) -> str:
     return sha256("\n".join(parts))
 
 
-def _pending(plan: FeaturePlan, mark: Mark, own: LazyFrame, engine: Engine) -> LazyFrame | None:
-    if not mark.pending:
-        return None
+def _pending(plan: FeaturePlan, mark: Mark, own: LazyFrame, engine: Engine) -> LazyFrame:
     schema = own.select(*plan.unit).collect_schema()
     rows = pl.DataFrame(
         [list(row) for row in mark.pending], schema=schema.to_polars(), orient="row"

@@ -11,7 +11,7 @@ from metaxy_core.backends.base import to_polars
 from metaxy_core.columns import COMMIT, data_version_of, provenance_of
 from metaxy_core.errors import MetadataSchemaError, VersioningEngineMismatchError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.engine import Engine, hold_in_memory, release_nothing
+from metaxy_core.frames.engine import Engine, hold_in_memory, release_nothing, take_in_memory
 from metaxy_core.frames.history import COUNTING
 from metaxy_core.frames.polars import PolarsDialect
 from metaxy_core.graph import EdgePlan, FeaturePlan
@@ -24,7 +24,7 @@ from metaxy_core.versioning import check_edge
 if TYPE_CHECKING:
     from metaxy_core.store.base import BaseStore
 
-IN_MEMORY = Engine(PolarsDialect(), to_polars, hold_in_memory, release_nothing)
+IN_MEMORY = Engine(PolarsDialect(), to_polars, hold_in_memory, take_in_memory, release_nothing)
 """Polars, whatever the store computes with."""
 
 
@@ -51,7 +51,7 @@ def engine_of(store: BaseStore, request: Request) -> Engine:
 def native_engine(store: BaseStore) -> Engine:
     """The engine of the store's own system."""
     backend = store.backend
-    return Engine(backend.dialect, backend.load, backend.hold, backend.release)
+    return Engine(backend.dialect, backend.load, backend.hold, backend.take, backend.release)
 
 
 def parent_tables(

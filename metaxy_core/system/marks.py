@@ -31,7 +31,7 @@ class Extent:
 
     Attributes:
         rows: how many rows it had.
-        last: the highest commit among them.
+        last: the highest commit among them, or a higher one that was seen before.
         removals: how often rows were removed of it.
     """
 

@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from metaxy_core import FeatureGraph, FeatureKey, Graph, active_graph, implements
 
-_MARKS = "__metaxy_computes__"
+_CLAIMS = "__metaxy_computes__"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Mark:
-    """What a function says of itself.
+class Claim:
+    """That a function makes a feature, as the function says itself.
 
     Attributes:
         feature: a feature class, spec or key.
@@ -47,29 +47,29 @@ def computes(
     >>> @computes("crop", pool="gpu")
     ... def crop(increment):
     ...     return increment.todo()
-    >>> crop.__name__, [mark.feature for mark in marks_of(crop)]
+    >>> crop.__name__, [claim.feature for claim in claims_of(crop)]
     ('crop', ['crop'])
     """
 
-    def mark(function: Function) -> Function:
-        setattr(function, _MARKS, (Mark(feature, arguments), *marks_of(function)))
+    def claim(function: Function) -> Function:
+        setattr(function, _CLAIMS, (Claim(feature, arguments), *claims_of(function)))
         if graph is not None or feature in active_graph():
             implements(feature, graph=graph, by=computes)(function)
         return function
 
-    return mark
+    return claim
 
 
-def marks_of(function: Any) -> tuple[Mark, ...]:
+def claims_of(function: Any) -> tuple[Claim, ...]:
     """The features that a function says it makes; none for all other objects."""
-    marks = getattr(function, _MARKS, ())
+    claims = getattr(function, _CLAIMS, ())
     # Some objects, such as expressions, have every attribute.
-    return marks if isinstance(marks, tuple) else ()
+    return claims if isinstance(claims, tuple) else ()
 
 
 def arguments_of(function: Any, feature: FeatureKey) -> Mapping[str, Any]:
     """The arguments that a function gives for a feature it says it makes."""
-    for mark in marks_of(function):
-        if FeatureKey.of(mark.feature) == feature:
-            return mark.arguments
+    for claim in claims_of(function):
+        if FeatureKey.of(claim.feature) == feature:
+            return claim.arguments
     return {}

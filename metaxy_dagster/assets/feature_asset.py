@@ -23,7 +23,7 @@ from metaxy_dagster.assets.arguments import (
     step_function,
     value_inputs,
 )
-from metaxy_dagster.assets.computes import computes, marks_of
+from metaxy_dagster.assets.computes import claims_of, computes
 from metaxy_dagster.assets.references import with_references
 from metaxy_dagster.checks.guard import GuardLevel, guard_of
 from metaxy_dagster.partitions import Part, PartitionBy, check_partition_by
@@ -117,7 +117,7 @@ def feature_asset(
         chosen = active_graph() if graph is None else graph
         assets = translation or Translation(frozen(chosen), translator or FeatureTranslator())
         key = feature_of(assets.graph, feature, function)
-        marker = computes if marks_of(function) else feature_asset
+        marker = computes if claims_of(function) else feature_asset
         known = implements(key, graph=assets.graph, by=marker)
         for source in filter(None, (function, samples)):
             known(source)

@@ -14,8 +14,9 @@ import dagster as dg
 from metaxy_core import FeatureGraph, Graph, StoreUnavailableError, active_graph
 from metaxy_dagster.automation.partitioned import by_partition, columns_of, of_node
 from metaxy_dagster.automation.pending import impatient, is_locked, look
+from metaxy_dagster.automation.rounds import Rounds, Turn
 from metaxy_dagster.automation.targets import Target, target_of
-from metaxy_dagster.automation.tick import Tick
+from metaxy_dagster.automation.tick import Seen, Tick
 from metaxy_dagster.reports.metadata import FEATURE
 from metaxy_dagster.resource import MetaxyStore, frozen
 
@@ -27,13 +28,13 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
     A tick first compares the data versions that Dagster knows of the asset and its parents with
     those of the tick before, and asks the store only when one moved. So after a run that failed
     nothing is requested again until a parent, the asset or the declaration changes. Where Dagster
-    knows no version of a parent, the store is asked at every tick.
+    knows no version of a parent, the store is asked at every tick that has time for it.
 
     A root is never pending: its samples are known only when it runs. Of a partitioned asset the
     partitions that have something to do are pending, found in one query; `min_samples` is of each.
     Conditions get no resources, so the store is given here; a store that
     another process has locked is asked again at the next tick, and so is what a tick did not come
-    to in 20 seconds.
+    to in 20 seconds: no feature is asked a second time before all have been asked.
 
     Args:
         store: a short-lived connection is made from it.
@@ -124,19 +125,26 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
         """Bring the memory up to date, asking the store if need be; False where it cannot be."""
         if target is None:
             return False
-        features, tick = self._features, _tick(context)
+        features, (tick, turn) = self._features, _tick(context, memory)
+        memory.going, memory.resumed = turn.round, turn.resumed
         now = tick.position(features, target)
-        if not now.is_complete or now.text != memory.position:
+        if not memory.holds(now, tick.round):
             if tick.is_over:
                 context.log.info("%s: asked at the next tick; this one took long", target.feature)
+                turn.left = True
+                return False
+            if self.store in tick.locked:
                 return False
             try:
                 found = look(impatient(self.store), features, target, columns_of(target))
             except StoreUnavailableError as error:
                 if not is_locked(error):
                     raise
+                context.log.info("The store is locked by another process; asking again next tick.")
+                tick.locked.append(self.store)
                 return False
-            memory.position, memory.todo = now.after(found), found.todo
+            memory.see(now, found, tick.round)
+            memory.todo = found.todo
             context.log.info("%s: %s", target.feature, found.told)
             if target.partitions is not None:
                 counted = by_partition(target, found, context.asset_graph_view)
@@ -159,15 +167,20 @@ class IncrementPending(dg.AutomationCondition[dg.AssetKey]):
 
 _NO_ASSET = dg.AssetKey(["metaxy", "no_asset"])
 """Its version is never known: for a position that is the inputs' alone."""
-_TICKS: WeakKeyDictionary[Any, Tick] = WeakKeyDictionary()
+_TICKS: WeakKeyDictionary[Any, tuple[Tick, Turn]] = WeakKeyDictionary()
 """Per view of the asset graph: Dagster makes one for each tick."""
+_ROUNDS = Rounds()
 
 
-def _tick(context: Any) -> Tick:
-    """The tick that an evaluation belongs to; begun by the first of it."""
+def _tick(context: Any, memory: _Memory) -> tuple[Tick, Turn]:
+    """The tick that an evaluation belongs to; begun by the first of it, which has this memory."""
     view = context.asset_graph_view
     if view not in _TICKS:
-        _TICKS[view] = Tick.begin(view.instance, _looked_at(context.asset_graph))
+        # Not twice in a row: where each tick has a process of its own, no round would ever end.
+        last = None if memory.resumed else memory.going
+        turn = _ROUNDS.begin(context.evaluation_time, context.previous_evaluation_time, last)
+        tick = Tick.begin(view.instance, _looked_at(context.asset_graph), turn.round)
+        _TICKS[view] = tick, turn
     return _TICKS[view]
 
 
@@ -181,23 +194,25 @@ def _looked_at(asset_graph: Any) -> Iterator[dg.AssetKey]:
 
 
 @dataclass
-class _Memory:
+class _Memory(Seen):
     """What is kept between ticks.
 
     Attributes:
-        position: see `Position.after`; as of when the store was asked.
-        todo: new and stale units then.
+        todo: new and stale units when the store was asked.
         since: when there was something to do first, as a timestamp.
         handled: the position that a run was requested for.
+        going: the round that the last tick was part of,
+        resumed: and whether that went on because this memory said so.
         partitions: of a partitioned asset, what each partition had to do then,
         asked: what it had when its run was requested last,
         inputs: and the position without the asset's own.
     """
 
-    position: str | None = None
     todo: int = 0
     since: float | None = None
     handled: str | None = None
+    going: float | None = None
+    resumed: bool = False
     partitions: dict[str, int] = field(default_factory=dict)
     asked: dict[str, int] = field(default_factory=dict)
     inputs: str | None = None

@@ -19,7 +19,7 @@ from metaxy_core import SLOT
 from metaxy_dagster.automation.pending import Pending
 from metaxy_dagster.automation.targets import Target
 from metaxy_dagster.buckets import BUCKET, HashBuckets
-from metaxy_dagster.reports.metadata import PARTITION_BY
+from metaxy_dagster.reports.metadata import PARTITION_BY, declared
 
 _RANGE = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -101,7 +101,7 @@ def of_node(target: Target, node: Any) -> Target:
     """A target with what the asset graph's node says of its partitions."""
     policy = node.backfill_policy
     single = policy is not None and policy.policy_type.name == "SINGLE_RUN"
-    by = getattr(node.metadata.get(PARTITION_BY), "value", node.metadata.get(PARTITION_BY))
+    by = declared(node.metadata, PARTITION_BY)
     return replace(target, partitions=node.partitions_def, by=by, single_run=single)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from metaxy_core import (
@@ -31,6 +32,7 @@ class Pending:
         failed: units left out because they failed, see `metaxy_core.LazyIncrement.failed`.
         reason: why nothing could be counted, in words; empty where it was.
         groups: new and stale units by the values of columns: the values, status and number.
+        since: see `metaxy_core.LazyIncrement.pending_since`.
         cost: what the new and stale ones will take, where the store estimates.
     """
 
@@ -42,6 +44,7 @@ class Pending:
     failed: int = 0
     cost: Cost = field(default_factory=Cost)
     groups: Sequence[tuple[Any, ...]] = ()
+    since: datetime | None = None
 
     @property
     def todo(self) -> int:
@@ -69,8 +72,11 @@ def count(
     *,
     estimate: bool = False,
     columns: Sequence[str] = (),
+    age: bool = False,
 ) -> Pending:
     """Count what a feature has to do, in the database; also by the values of `columns`.
+
+    `age` asks since when, too.
 
     A root, and a feature whose parents were never materialised, has nothing that can be counted;
     the reason says so.
@@ -89,7 +95,8 @@ def count(
     todo = found["new"] + found["stale"]
     cost = opened.cost_per_unit(feature).times(todo) if estimate and todo else Cost()
     groups = increment.count_by(*columns).rows() if columns and todo else ()
-    return Pending(*counts, failed=increment.failed, cost=cost, groups=groups)
+    since = increment.pending_since if age else None
+    return Pending(*counts, failed=increment.failed, cost=cost, groups=groups, since=since)
 
 
 def look(store: MetaxyStore, graph: Graph, target: Target, columns: Sequence[str] = ()) -> Pending:

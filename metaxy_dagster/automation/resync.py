@@ -8,7 +8,7 @@ one place that writes Dagster's reserved tags of provenance.
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +18,7 @@ from metaxy_core import FeatureGraph, Graph, StoreUnavailableError, active_graph
 from metaxy_dagster.automation.pending import count, impatient, is_locked
 from metaxy_dagster.automation.running import under_way
 from metaxy_dagster.automation.targets import Target, target_of
+from metaxy_dagster.automation.tick import Tick
 from metaxy_dagster.partitions import part_buckets, part_filters, types_of
 from metaxy_dagster.reports.metadata import FEATURE
 from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
@@ -26,8 +27,6 @@ _DATA_VERSION = "dagster/data_version"
 _CODE_VERSION = "dagster/code_version"
 _INPUT_VERSION = "dagster/input_data_version/"
 _INPUT_POINTER = "dagster/input_event_pointer/"
-_SECONDS = 20.0
-"""What a tick does not come to is looked at by the next."""
 
 
 def resync_sensor(
@@ -46,7 +45,8 @@ def resync_sensor(
     data versions alone have moved, the store has no new, stale, orphaned, waiting or failed sample
     of the feature, and its content is what Dagster knows. Whatever else makes an asset stale (new
     code, other parents) stays, and so do assets that run just now, that have partitions or a
-    partitioned parent, or a parent that is no feature.
+    partitioned parent, or a parent that is no feature. What a tick did not come to in 20 seconds
+    is looked at by the next, before any other is looked at again.
 
     Conditions such as `eager()` on assets below see an update of the asset, with the same data
     version. The tags are Dagster's own (`dagster/input_data_version/...`), not a public interface:
@@ -70,8 +70,9 @@ def resync_sensor(
         if context.repository_def is None:
             raise ValueError("The sensor needs the code location that its assets are in.")
         asset_graph = context.repository_def.asset_graph
-        return _Tick(context.instance, impatient(found), features, asset_graph).over(
-            sorted(chosen.resolve(asset_graph)), context.log
+        look = _Look(context.instance, impatient(found), features, asset_graph)
+        return look.over(
+            sorted(chosen.resolve(asset_graph)), json.loads(context.cursor or "[]"), context.log
         )
 
     return dg.sensor(
@@ -84,8 +85,8 @@ def resync_sensor(
     )(tick)
 
 
-class _Tick:
-    """What is known as a tick begins, before the store is asked."""
+class _Look:
+    """One look at the assets."""
 
     def __init__(
         self, instance: dg.DagsterInstance, store: MetaxyStore, graph: Graph, asset_graph: Any
@@ -93,16 +94,24 @@ class _Tick:
         self._instance, self._store, self._graph = instance, store, graph
         self._asset_graph = asset_graph
 
-    def over(self, keys: list[dg.AssetKey], log: Any) -> dg.SensorResult:
-        """The events of those that are in sync."""
+    def over(self, keys: list[dg.AssetKey], seen: list[str], log: Any) -> dg.SensorResult:
+        """The events of those that are in sync.
+
+        Args:
+            seen: those that were looked at in this round, which takes as many ticks as it needs.
+        """
         # In this order: what the store says later is of these versions at least.
-        running, moved = under_way(self._instance), self._moved(keys)
+        running = under_way(self._instance)
+        nodes = {key: self._asset_graph.get(key) for key in keys}
+        wanted = {key: node for key, node in nodes.items() if self._is_plain(node)}
+        asked = (one for key, node in wanted.items() for one in (key, *sorted(node.parent_keys)))
+        tick = Tick.begin(self._instance, asked)
         events: list[Any] = []
-        ends = time.monotonic() + _SECONDS
-        for target, tags, last in moved:
-            if target.key in running:
+        for target, tags, last in self._moved(wanted, tick.records):
+            name = target.key.to_user_string()
+            if target.key in running or name in seen:
                 continue
-            if time.monotonic() > ends:
+            if tick.is_over:
                 log.info("%s and others are looked at by the next tick", target.feature)
                 break
             try:
@@ -112,31 +121,33 @@ class _Tick:
                     raise
                 log.info("The store is locked by another process; asking again next tick.")
                 break
+            seen.append(name)
             if reason:
                 log.info("%s stays stale: %s", target.feature, reason)
                 continue
             log.info("%s has nothing to do: told in sync", target.feature)
             events.append(_event(target.key, tags, last))
+        else:
+            seen = []
         told = ", ".join(event.asset_key.to_user_string() for event in events)
         return dg.SensorResult(
             asset_events=events,
             skip_reason=f"In sync without a run: {told}." if told else "Nothing is out of sync.",
+            cursor=json.dumps(seen),
         )
 
-    def _moved(self, keys: list[dg.AssetKey]) -> list[tuple[Target, dict[str, str], Any]]:
+    def _moved(
+        self, nodes: Mapping[dg.AssetKey, Any], records: Mapping[dg.AssetKey, dg.AssetRecord]
+    ) -> list[tuple[Target, dict[str, str], Any]]:
         """Assets of which only the parents' data versions have moved, with the tags to be told."""
-        nodes = {key: self._asset_graph.get(key) for key in keys}
-        wanted = {key: node.parent_keys for key, node in nodes.items() if self._is_plain(node)}
-        asked = {one for key, parents in wanted.items() for one in (key, *parents)}
-        records = {r.asset_entry.asset_key: r for r in self._instance.get_asset_records([*asked])}
         found = []
-        for key, parents in wanted.items():
+        for key, node in nodes.items():
             target = target_of(self._asset_graph, self._graph, key)
             last = _last(records.get(key))
             if target is None or last is None or self._graph[target.feature].is_root:
                 continue
-            now = _with_inputs(last.tags or {}, {one: records.get(one) for one in parents})
-            if now and now.get(_CODE_VERSION) == nodes[key].code_version and now != last.tags:
+            now = _with_inputs(last.tags or {}, {one: records.get(one) for one in node.parent_keys})
+            if now and now.get(_CODE_VERSION) == node.code_version and now != last.tags:
                 found.append((target, now, last))
         return found
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -18,7 +19,7 @@ from metaxy_dagster.automation.partitioned import (
 from metaxy_dagster.automation.pending import Pending, impatient, is_locked, look
 from metaxy_dagster.automation.running import under_way
 from metaxy_dagster.automation.targets import Target, targets_of
-from metaxy_dagster.automation.tick import Position, Tick
+from metaxy_dagster.automation.tick import Seen, Tick
 from metaxy_dagster.reports.preview import work_tags
 from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
 from metaxy_dagster.translator import FeatureTranslator, Translation
@@ -112,7 +113,7 @@ class _Round:
         """What to request, and why not more."""
         wanted = with_partitions(targets, self._context)
         keys = (key for target in wanted for key in (target.key, *target.parents))
-        tick = Tick.begin(self._context.instance, keys)
+        tick = Tick.begin(self._context.instance, keys, self._round)
         try:
             left = [target.feature for target in wanted if not self._consider(target, tick)]
             if left:
@@ -188,12 +189,13 @@ class _Round:
         """What there is to do, and as of which position; from memory where nothing moved."""
         now, name = tick.position(self._graph, target), str(target.key)
         known: dict[str, Any] = self._known.get(name, {})
-        if not self._holds(known, now):
+        seen = Seen(known.get("position"), known.get("text"), known.get("round"))
+        if not seen.holds(now, tick.round):
             if tick.is_over:
                 return None
             found = look(self._store, self._graph, target, columns_of(target))
-            known = {"position": now.after(found), "new": found.new, "stale": found.stale}
-            known |= {"text": now.text, "round": self._round}
+            seen.see(now, found, tick.round)
+            known = {**asdict(seen), "new": found.new, "stale": found.stale}
             if str(found.cost):
                 known["cost"] = found.cost.model_dump(exclude_none=True)
             if target.partitions is not None:
@@ -202,16 +204,6 @@ class _Round:
             self._known[name] = known
         cost = Cost.model_validate(known.get("cost", {}))
         return known["position"], Pending(known["new"], known["stale"], cost=cost)
-
-    def _holds(self, known: Mapping[str, Any], now: Position) -> bool:
-        """Whether what is remembered of a feature need not be asked again.
-
-        Where Dagster does not know every parent, something may have moved all the same. Then it is
-        asked once a round, and a round may take several ticks: so that every feature has its turn.
-        """
-        if now.is_complete:
-            return known.get("position") == now.text
-        return (known.get("text"), known.get("round")) == (now.text, self._round)
 
 
 def preview_tags(found: Iterable[Pending]) -> dict[str, str]:

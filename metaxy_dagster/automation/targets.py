@@ -10,7 +10,7 @@ import dagster as dg
 
 from metaxy_core import FeatureKey, Graph
 from metaxy_dagster.partitions import Part, PartitionBy
-from metaxy_dagster.reports.metadata import FEATURE, PART, PARTITION_BY
+from metaxy_dagster.reports.metadata import FEATURE, PART, PARTITION_BY, declared
 from metaxy_dagster.translator import Translation
 
 UNION = "metaxy/union"
@@ -75,12 +75,8 @@ def targets_of(assets: Translation, named: Iterable[Any]) -> list[Target]:
 def _target(
     graph: Graph, key: dg.AssetKey, metadata: Any, parents: Sequence[dg.AssetKey]
 ) -> Target | None:
-    named = _plain(metadata.get(FEATURE))
-    if named is None or named not in graph or _plain(metadata.get(UNION)):
+    named = declared(metadata, FEATURE)
+    if named is None or named not in graph or declared(metadata, UNION):
         return None
-    part, by = _plain(metadata.get(PART)) or {}, _plain(metadata.get(PARTITION_BY))
+    part, by = declared(metadata, PART) or {}, declared(metadata, PARTITION_BY)
     return Target(graph[named].key, key, tuple(parents), part, by=by)
-
-
-def _plain(value: Any) -> Any:
-    return getattr(value, "value", value)

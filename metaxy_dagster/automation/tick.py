@@ -1,4 +1,8 @@
-"""One tick of automation: what Dagster knows as it begins, and for how long stores are asked."""
+"""One tick of automation: what Dagster knows as it begins, and for how long stores are asked.
+
+Where there is more to ask than a tick has time for, a round takes several ticks: no feature is
+asked again before every other one has had its turn.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import dagster as dg
 from metaxy_core import Graph
 from metaxy_dagster.automation.pending import Pending
 from metaxy_dagster.automation.targets import Target
+from metaxy_dagster.resource import MetaxyStore
 
 SECONDS = 20.0
 """How long the stores of one tick are asked; Dagster gives a tick a minute."""
@@ -36,25 +41,60 @@ class Position:
 
 
 @dataclass
+class Seen:
+    """What is remembered of the last time that the store was asked about a feature.
+
+    Attributes:
+        position: see `Position.after`; as of then.
+        text: the position's own.
+        round: the round it was in.
+    """
+
+    position: str | None = None
+    text: str | None = None
+    round: float | None = None
+
+    def holds(self, now: Position, current: float) -> bool:
+        """Whether the store need not be asked again.
+
+        Where Dagster does not know every parent, something may have moved all the same. Then it is
+        asked once a round.
+        """
+        if now.is_complete:
+            return self.position == now.text
+        return (self.text, self.round) == (now.text, current)
+
+    def see(self, now: Position, found: Pending, current: float) -> None:
+        """Remember what was found just now."""
+        self.position, self.text, self.round = now.after(found), now.text, current
+
+
+@dataclass
 class Tick:
     """What is shared by the features that one tick looks at.
 
     Attributes:
         records: of all assets that it looks at and their parents, fetched at once: a question per
             asset is what makes ticks of large graphs slow.
+        round: the round that it is part of; it goes on while a tick leaves a feature.
+        locked: the stores that another process was found to have; none is waited for twice.
         seconds: see `SECONDS`; what was not asked in time is asked at the next tick.
     """
 
     records: Mapping[dg.AssetKey, dg.AssetRecord]
+    round: float = 0
+    locked: list[MetaxyStore] = field(default_factory=list)
     seconds: float = SECONDS
     _began: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def begin(cls, instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> Tick:
-        """Fetch the records of some assets."""
+    def begin(
+        cls, instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey], current: float = 0
+    ) -> Tick:
+        """Fetch the records of some assets, for a tick of the round `current`."""
         wanted = list(dict.fromkeys(keys))
         found = instance.get_asset_records(wanted) if wanted else ()
-        return cls({record.asset_entry.asset_key: record for record in found})
+        return cls({record.asset_entry.asset_key: record for record in found}, current)
 
     @property
     def is_over(self) -> bool:

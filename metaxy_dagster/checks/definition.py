@@ -64,7 +64,8 @@ def feature_checks(
     the version its asset was last made under. A cosmetic change passes, one that makes samples
     stale is a warning until no stored row is of another version, a breaking one an error; a
     picture, tables and the rows that would be computed again are its metadata.
-    `pending_increment` counts what a run would find; `one_version`, `unique_samples`,
+    `pending_increment` counts what a run would find and says for how long the oldest of it has been
+    pending, as far as rows tell; `one_version`, `unique_samples`,
     `provenance_complete` and `schema_matches` look at the stored rows, in the database.
 
     Assets record the graph when they have succeeded, so after one run of the changed features

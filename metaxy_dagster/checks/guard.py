@@ -30,7 +30,7 @@ from metaxy_dagster.checks.baseline import (
     start_of,
 )
 from metaxy_dagster.checks.comparison import compare
-from metaxy_dagster.reports.metadata import FEATURE, SHOWN
+from metaxy_dagster.reports.metadata import FEATURE, SHOWN, declared
 from metaxy_dagster.resource import STORE_KEY, MetaxyStore, frozen
 from metaxy_dagster.steps.run import Guard
 
@@ -160,7 +160,7 @@ def _baseline(
 def _asset_of(context: dg.AssetExecutionContext, feature: FeatureKey) -> dg.AssetKey:
     """The asset of the step that computes the feature."""
     for spec in context.assets_def.specs:
-        if spec.metadata.get(FEATURE) == str(feature):
+        if declared(spec.metadata, FEATURE) == str(feature):
             key: dg.AssetKey = spec.key
             return key
     raise LookupError(f"No asset of {context.assets_def} is marked as the feature '{feature}'.")

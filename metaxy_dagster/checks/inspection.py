@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from metaxy_core import (
     MetadataStore,
     Severity,
     StoreUnavailableError,
+    said_duration,
 )
 from metaxy_dagster.automation.pending import ROOTS, Pending, count
 from metaxy_dagster.checks.baseline import (
@@ -76,14 +77,15 @@ class Inspection:
             if key.name == "graph_diff":
                 return self._graph_diff(opened, feature, key)
             if key.name == "pending_increment":
-                return _pending(key, count(opened, feature, estimate=self.store.estimates))
+                found = count(opened, feature, estimate=self.store.estimates, age=True)
+                return _pending(key, found)
             if not opened.has_feature(feature):
                 return _result(key, True, "Nothing is stored yet.")
             facts, severity = FACTS[key.name]
-            found = facts(opened, feature)
+            fact = facts(opened, feature)
         except MetadataSchemaError as error:
             return _result(key, False, str(error), severity=_ERROR)
-        return _result(key, found.passed, found.description, found.metadata, severity)
+        return _result(key, fact.passed, fact.description, fact.metadata, severity)
 
     def _without_store(self, feature: FeatureKey, key: dg.AssetCheckKey) -> dg.AssetCheckResult:
         if key.name == "graph_diff":
@@ -147,9 +149,18 @@ def _pending(key: dg.AssetCheckKey, found: Pending) -> dg.AssetCheckResult:
     counts |= {"waiting": found.waiting} if found.waiting else {}
     counts |= {"failed": found.failed} if found.failed else {}
     shown = {**counts, **cost_metadata(found.cost, "")}
-    cost = said_cost(found.cost)
+    cost, oldest = said_cost(found.cost), ""
+    if found.since is not None:
+        age = max(0.0, (datetime.now(UTC) - found.since).total_seconds())
+        shown |= {
+            "oldest_pending_seconds": round(age, 1),
+            "oldest_pending_since": dg.MetadataValue.timestamp(found.since),
+        }
+        oldest = f"; the oldest for {said_duration(age)}"
+    elif not found.todo:
+        shown["oldest_pending_seconds"] = 0.0
     said = (
-        f"To process: {found.said}{f'; {cost}' if cost else ''}."
+        f"To process: {found.said}{oldest}{f'; {cost}' if cost else ''}."
         if found.todo
         else found.reason or "There is nothing to process."
     )

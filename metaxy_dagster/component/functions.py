@@ -10,9 +10,9 @@ from typing import Any
 import dagster as dg
 
 from metaxy_core import DefinitionError, FeatureKey, Graph
-from metaxy_dagster.assets.computes import marks_of
+from metaxy_dagster.assets.computes import claims_of
 from metaxy_dagster.factory import Compute
-from metaxy_dagster.reports.metadata import FEATURE
+from metaxy_dagster.reports.metadata import FEATURE, declared
 
 
 def functions_of(modules: Iterable[ModuleType], graph: Graph) -> dict[FeatureKey, Compute]:
@@ -59,8 +59,8 @@ def check_covered(
 def _features_of(value: Any) -> Iterator[FeatureKey]:
     if isinstance(value, dg.AssetsDefinition):
         for spec in value.specs:
-            if (named := spec.metadata.get(FEATURE)) is not None:
-                yield FeatureKey.of(getattr(named, "value", named))
+            if (named := declared(spec.metadata, FEATURE)) is not None:
+                yield FeatureKey.of(named)
     elif not inspect.ismodule(value):
-        for mark in marks_of(value):
-            yield FeatureKey.of(mark.feature)
+        for claim in claims_of(value):
+            yield FeatureKey.of(claim.feature)

@@ -69,6 +69,20 @@ def definition_metadata(graph: Graph, feature: FeatureKey, part: Part) -> dict[s
     return metadata
 
 
+def declared(metadata: Mapping[str, Any] | None, name: str) -> Any:
+    """What an asset's definition says under a key; None where it says nothing.
+
+    Dagster gives back some values as they were given and others in a `MetadataValue`.
+
+    >>> declared({PARTITION_BY: dg.MetadataValue.json("day")}, PARTITION_BY)
+    'day'
+    >>> declared({FEATURE: "video"}, FEATURE), declared(None, FEATURE)
+    ('video', None)
+    """
+    value = (metadata or {}).get(name)
+    return value.value if isinstance(value, dg.MetadataValue) else value
+
+
 def event_tags(graph: Graph, feature: FeatureKey) -> dict[str, str]:
     """The tags of every materialisation of a feature; versions are cut to what a tag may hold."""
     tags = {

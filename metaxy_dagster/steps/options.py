@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from metaxy_core import PlannedFeature, WorkPlan
+from metaxy_dagster.reports.metadata import FEATURE, declared
 
 KEY = "metaxy"
 
@@ -118,7 +119,7 @@ def _lists_again(planned: PlannedFeature) -> bool:
 
 
 def _features(asset: dg.AssetsDefinition) -> set[str]:
-    return {str(spec.metadata.get("metaxy/feature")) for spec in asset.specs}
+    return {str(declared(spec.metadata, FEATURE)) for spec in asset.specs}
 
 
 def options_of(config: Any) -> RunOptions:

@@ -14,7 +14,7 @@ import narwhals as nw
 from metaxy_core import MATERIALIZATION_ID, DefinitionError, FeatureKey, active_graph
 from metaxy_dagster.io_manager import MetaxyIOManager
 from metaxy_dagster.receipt import Outcome
-from metaxy_dagster.reports.metadata import FEATURE
+from metaxy_dagster.reports.metadata import FEATURE, declared
 from metaxy_dagster.resource import IO_MANAGER_KEY, STORE_KEY, MetaxyStore, frozen
 
 _STATUSES = ("new", "stale", "orphaned")
@@ -182,8 +182,8 @@ def _specs(asset: Any) -> Iterator[tuple[FeatureKey, dg.AssetSpec]]:
     """The features that an asset makes, or is said to be."""
     if isinstance(asset, dg.AssetsDefinition | dg.AssetSpec):
         for spec in asset.specs if isinstance(asset, dg.AssetsDefinition) else [asset]:
-            if (named := spec.metadata.get(FEATURE)) is not None:
-                yield FeatureKey.of(getattr(named, "value", named)), spec
+            if (named := declared(spec.metadata, FEATURE)) is not None:
+                yield FeatureKey.of(named), spec
 
 
 def _keys(asset: Any) -> Iterable[dg.AssetKey]:

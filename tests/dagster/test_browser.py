@@ -11,8 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +39,17 @@ def test_the_main_pages_show_what_they_promise(tmp_path: Path) -> None:
     home = tmp_path / "dagster"
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        run(instance, tmp_path, "1")
+    with dg.DagsterInstance.from_config(str(home)) as instance, Server(tmp_path, home) as server:
+        # The server takes as long to start as these take.
+        run(instance, tmp_path, "1", checks=False)
         changed = run(instance, tmp_path, "2")
-    with serving(tmp_path, home) as address, sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1500, "height": 3000})
-        page.set_default_timeout(SECONDS * 1000)
-        look(Pages(page, address), changed)
-        browser.close()
+        with sync_api.sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            page = browser.new_page(viewport={"width": 1500, "height": 3000})
+            page.set_default_timeout(SECONDS * 1000)
+            server.wait()
+            look(Pages(page, server.address), changed)
+            browser.close()
 
 
 def look(pages: Pages, run_id: str) -> None:
@@ -107,58 +108,59 @@ class Pages:
         self._page.get_by_role("button", name="Close").click()
 
 
-def run(instance: dg.DagsterInstance, home: Path, audio_code: str) -> str:
-    job = build(home, audio_code).resolve_implicit_global_asset_job_def()
-    result = job.execute_in_process(instance=instance)
+def run(instance: dg.DagsterInstance, home: Path, audio_code: str, *, checks: bool = True) -> str:
+    chosen = dg.AssetSelection.all()
+    name = "everything"
+    job = dg.define_asset_job(name, chosen if checks else chosen.without_checks())
+    made = dg.Definitions.merge(build(home, audio_code), dg.Definitions(jobs=[job]))
+    result = made.resolve_job_def(name).execute_in_process(instance=instance)
     assert result.success
     return result.run_id
 
 
-@contextmanager
-def serving(project: Path, home: Path) -> Iterator[str]:
+class Server:
     """Dagster's web server on the small project; it and all it started are gone afterwards."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-W", "ignore", "-m", "dagster_webserver", "--port", str(port)]
-    command += ["--host", "127.0.0.1", "--module-name", "tests.dagster.browsed"]
-    environment = {
-        **os.environ,
-        "DAGSTER_HOME": str(home),
-        "METAXY_TEST_HOME": str(project),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-    }
-    log = project / "server.log"
-    with log.open("w") as output:
-        # A group of its own, so that what it starts can be stopped with it.
-        server = subprocess.Popen(
-            command, env=environment, cwd=project, stdout=output, stderr=output, process_group=0
-        )
-        try:
-            address = f"http://127.0.0.1:{port}"
-            _await(server, f"{address}/server_info", log)
-            yield address
-        finally:
-            _stop(server)
 
+    def __init__(self, project: Path, home: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}"
+        self._log = project / "server.log"
+        command = [sys.executable, "-W", "ignore", "-m", "dagster_webserver", "--port", str(port)]
+        command += ["--host", "127.0.0.1", "--module-name", "tests.dagster.browsed"]
+        environment = {
+            **os.environ,
+            "DAGSTER_HOME": str(home),
+            "METAXY_TEST_HOME": str(project),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        }
+        with self._log.open("w") as output:
+            # A group of its own, so that what it starts can be stopped with it.
+            self._process = subprocess.Popen(
+                command, env=environment, cwd=project, stdout=output, stderr=output, process_group=0
+            )
 
-def _await(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    until = time.monotonic() + SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(address, timeout=1):
-                return
-        except (urllib.error.URLError, TimeoutError):
-            if server.poll() is not None or time.monotonic() > until:
-                pytest.fail(f"The server does not answer:\n{log.read_text()}")
-            time.sleep(0.2)
+    def __enter__(self) -> Server:
+        return self
 
+    def __exit__(self, *error: object) -> None:
+        """Ask it to end, then end the whole group: nothing of it may be left behind."""
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=10)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    """Ask it to end, then end the whole group: nothing of it may be left behind."""
-    server.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        server.wait(timeout=10)
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
+    def wait(self) -> None:
+        """Wait until it answers."""
+        until = time.monotonic() + SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.address}/server_info", timeout=1):
+                    return
+            except (urllib.error.URLError, TimeoutError):
+                if self._process.poll() is not None or time.monotonic() > until:
+                    pytest.fail(f"The server does not answer:\n{self._log.read_text()}")
+                time.sleep(0.2)

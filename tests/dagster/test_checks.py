@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -254,10 +255,29 @@ def test_pending_work_is_counted_and_only_warned_of(meta: MetaxyStore) -> None:
     _, found = check(graph, meta, checks=["pending_increment"])
     crop = found["ex/crop:pending_increment"]
     assert (crop.passed, crop.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert said(crop) == {"new": 2, "stale": 0, "orphaned": 0}
-    assert crop.description == "To process: 2 new."
+    told = said(crop)
+    age, since = told.pop("oldest_pending_seconds"), told.pop("oldest_pending_since")
+    assert told == {"new": 2, "stale": 0, "orphaned": 0}
+    assert age >= 0
+    assert since <= time.time()
+    assert (crop.description or "").startswith("To process: 2 new; the oldest for ")
     assert "known only when it runs" in (found["ex/video:pending_increment"].description or "")
     assert "never materialised" in (found["ex/words:pending_increment"].description or "")
+
+
+def test_where_no_row_tells_how_long_something_is_pending_no_age_is_told(
+    meta: MetaxyStore,
+) -> None:
+    fill(graph_at(), meta)
+    done = check(graph_at(), meta, checks=["pending_increment"])[1]["ex/words:pending_increment"]
+    assert said(done)["oldest_pending_seconds"] == 0
+    changed = FieldSpec("default", code_version="2")
+    others = [spec for key, spec in graph_at().freeze().items() if str(key) != "ex/words"]
+    words = FeatureSpec("ex/words", id_columns=["id"], deps=["ex/crop"], fields=[changed])
+    graph = FeatureGraph([*others, words])
+    found = check(graph, meta, checks=["pending_increment"])[1]["ex/words:pending_increment"]
+    assert said(found) == {"new": 0, "stale": 2, "orphaned": 0}
+    assert found.description == "To process: 2 stale."
 
 
 def test_rows_of_an_older_version_are_told(meta: MetaxyStore) -> None:

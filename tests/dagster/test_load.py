@@ -8,7 +8,7 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,20 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from metaxy_core import FeatureGraph, FeatureSpec, Graph
+from metaxy_core import FeatureGraph, FeatureSpec, Graph, StoreUnavailableError
 from metaxy_dagster import (
     Increment,
     MetaxyStore,
     build_feature_definitions,
     feature_asset,
+    feature_specs,
     increment_sensor,
+    metaxy_automation_sensor,
     on_increment,
 )
+from metaxy_dagster.automation import conditions
 from metaxy_dagster.automation import tick as ticks
+from metaxy_dagster.automation.rounds import Rounds
 from tests.dagster import crowd
 from tests.dagster.automated import History
 from tests.dagster.conftest import resources, rows, videos
@@ -230,10 +234,10 @@ def test_a_tick_asks_dagster_once_and_no_store_where_nothing_moved(
         opened.append(how)
         return open_store(self, *how, **more)
 
-    def counted_begin(asked: dg.DagsterInstance, keys: Any) -> Any:
+    def counted_begin(asked: dg.DagsterInstance, keys: Any, *more: Any) -> Any:
         wanted = set(keys)
         fetched.append(len(wanted))
-        return begin(asked, wanted)
+        return begin(asked, wanted, *more)
 
     monkeypatch.setattr(MetaxyStore, "open", counted_open)
     monkeypatch.setattr(ticks.Tick, "begin", counted_begin)
@@ -306,3 +310,97 @@ class TestATickThatTakesLong:
             asked.append(sorted(name for name in json.loads(cursor or "{}") if name))
             assert next(left, None) is None
         assert [len(names) for names in asked] == [1, 2]
+
+    def test_of_conditions_whose_features_must_be_asked_at_every_tick(self) -> None:
+        # Each tick has time for one feature, until all have been asked.
+        asked = self._asked([[False, True, True], [False, True], [False]] * 2)
+        assert asked == list("abcabc")
+
+    def test_a_process_that_has_just_started_goes_on_with_the_round(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def restarted() -> None:
+            monkeypatch.setattr(conditions, "_ROUNDS", Rounds())
+
+        over = [[False, True, True], [False, True], [False], [False, False, False]]
+        assert self._asked(over, between={1: restarted}) == list("abcabc")
+
+    def test_where_every_tick_has_a_process_of_its_own_a_round_ends_with_the_second(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def restarted() -> None:
+            monkeypatch.setattr(conditions, "_ROUNDS", Rounds())
+
+        over = [[False] * 3, [], [False] * 3, [], [False] * 3]
+        between = dict.fromkeys(range(1, 5), restarted)
+        assert self._asked(over, between=between) == list("abcabcabc")
+
+    def _asked(
+        self,
+        ticks: Sequence[Sequence[bool]],
+        between: Mapping[int, Callable[[], None]] | None = None,
+    ) -> list[str]:
+        """The features requested in ticks that are over so; a sample comes before each round."""
+        graph = FeatureGraph(
+            [
+                FeatureSpec("v", id_columns=["id"], provenance_from={"default": ["id"]}),
+                *(FeatureSpec(key, id_columns=["id"], deps=["v"]) for key in "abc"),
+            ]
+        )
+        store, instance = MetaxyStore.memory(graph=graph), dg.DagsterInstance.ephemeral()
+        assets = [
+            feature_asset(key, graph=graph, automation_condition=on_increment(store))(
+                lambda increment: increment.todo()
+            )
+            for key in "abc"
+        ]
+        defs = dg.Definitions(
+            [*feature_specs(["v"], graph=graph), *assets],
+            resources=resources(store),
+            sensors=[metaxy_automation_sensor()],
+        )
+        repository = defs.get_repository_def()
+        sensor = repository.get_sensor_def("metaxy_automation")
+        cursor: str | None = None
+        asked: list[str] = []
+        for number, over in enumerate(ticks):
+            (between or {}).get(number, lambda: None)()
+            if len(asked) % 3 == 0:
+                with store.open("w") as opened:  # by somebody else: Dagster knows nothing of v
+                    listed = pl.DataFrame({"id": range(number + 1)})
+                    opened.write("v", opened.resolve_update("v", samples=listed).todo())
+            left = TestATickThatTakesLong.over = iter(over)
+            context = dg.build_sensor_context(
+                instance=instance, repository_def=repository, cursor=cursor
+            )
+            tick = sensor.evaluate_tick(context)
+            cursor = tick.cursor
+            assert next(left, None) is None
+            keys = [key for one in tick.run_requests or () for key in one.asset_selection or ()]
+            asked += sorted(key.to_user_string() for key in keys)
+        return asked
+
+    def test_a_locked_store_is_waited_for_once_in_a_tick_of_conditions(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        graph = FeatureGraph([FeatureSpec("v"), *(FeatureSpec(key, deps=["v"]) for key in "abc")])
+        stores = {key: MetaxyStore.memory(graph=graph) for key in ("a", "c")}
+        stores["b"] = stores["a"]
+        assets = [
+            feature_asset(key, graph=graph, automation_condition=on_increment(stores[key]))(
+                lambda increment: increment.todo()
+            )
+            for key in "abc"
+        ]
+        opened: list[str] = []
+
+        def locked(self: MetaxyStore, *how: Any, **more: Any) -> Any:
+            opened.append(self.path)
+            raise StoreUnavailableError(self.path, "locked", "another process has it")
+
+        monkeypatch.setattr(MetaxyStore, "open", locked)
+        TestATickThatTakesLong.over = iter([False] * 3)
+        with dg.DagsterInstance.ephemeral() as instance:
+            defs = dg.Definitions(assets, resources=resources(stores["a"]))
+            dg.evaluate_automation_conditions(defs, instance=instance)
+        assert opened == [stores["a"].path, stores["c"].path]

@@ -1,11 +1,12 @@
 """Random edits on random graphs: every other store says what the oracle says.
 
-A graph and a few edits each, in every run; the long profile does many.
+A graph and a few edits each from marks on, in every run; the long profile does many, and as many
+that compare everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from metaxy_core import (
 from metaxy_core.testing.strategies import Declared
 from tests.properties.machine import first_failure
 from tests.properties.rules import LONG, run
+from tests.properties.settled import from_marks_on, settled
 
 pytestmark = pytest.mark.slow
 
@@ -40,18 +42,30 @@ GRAPHS, EDITS = 40, 15
 SHORT_GRAPH, SHORT_EDITS = 8, 5
 
 
+@pytest.fixture(params=["from marks", "in full"] if LONG else ["from marks"])
+def ready(request: pytest.FixtureRequest) -> Iterator[Callable[[MetadataStore], MetadataStore]]:
+    """What is done with a store before it is used."""
+    if request.param == "in full":
+        yield lambda store: store
+        return
+    with from_marks_on():
+        yield settled
+
+
 @pytest.mark.parametrize("engine", HERE)
 def test_increments_equal_the_oracles_after_every_edit(
-    engine: str, request: pytest.FixtureRequest, tmp_path: Path
+    engine: str,
+    ready: Callable[[MetadataStore], MetadataStore],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> None:
     numbers = count()
     server: Any = request.getfixturevalue(engine) if engine in SERVERS else None
 
     def make_store(declared: Declared) -> MetadataStore:
         if server is not None:
-            made: MetadataStore = server(graph=declared.graph)
-            return made
-        return FOLDERS[engine](tmp_path / str(next(numbers)), graph=declared.graph)
+            return ready(server(graph=declared.graph))
+        return ready(FOLDERS[engine](tmp_path / str(next(numbers)), graph=declared.graph))
 
     if LONG:
         run(make_store, range(200_000, 200_000 + GRAPHS), EDITS)
