@@ -174,9 +174,10 @@ class Backend(Protocol):
 
     def take(
         self,
-        build: Callable[[], LazyFrame],
+        build: Callable[..., LazyFrame],
         key: Hashable | None = None,
         uses: Sequence[LazyFrame] = (),
+        numbers: Sequence[int] = (),
     ) -> DataFrame:
         """Compute a frame into memory, over Polars; see `Take`."""
         ...

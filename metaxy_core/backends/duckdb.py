@@ -176,12 +176,13 @@ class DuckDBBackend(SqlBackend):
 
     def take(
         self,
-        build: Callable[[], LazyFrame],
+        build: Callable[..., LazyFrame],
         key: Hashable | None = None,
         uses: Sequence[LazyFrame] = (),
+        numbers: Sequence[int] = (),
     ) -> DataFrame:
         """See `Backend.take`; the text is run as it was compiled."""
-        text, schema = self.compiled(build, key, uses)
+        text, schema = self.compiled(build, key, uses, numbers)
         arrow = self._native.execute(text).to_arrow_table()
         rows: DataFrame = nw.from_native(PolarsData.convert_table(pl.DataFrame(arrow), schema))
         return rows

@@ -214,12 +214,13 @@ class SqlBackend:
 
     def take(
         self,
-        build: Callable[[], LazyFrame],
+        build: Callable[..., LazyFrame],
         key: Hashable | None = None,
         uses: Sequence[LazyFrame] = (),
+        numbers: Sequence[int] = (),
     ) -> DataFrame:
         """See `Backend.take`; by way of a temporary table, because Ibis compiles what it reads."""
-        held = self.hold(build, key, uses)
+        held = self.hold(build, key, uses, numbers)
         rows: DataFrame = held.collect("polars")
         self.release(held)
         return rows

@@ -133,7 +133,8 @@ def flat(query: exp.Query) -> exp.Query:
 
 def _lift(query: exp.Expression, named: dict[str, exp.Expression]) -> None:
     """Move the subqueries below a query, innermost first, to the named ones."""
-    for select in list(query.find_all(exp.Select)):
+    # Innermost first: what a join is turned into is a copy.
+    for select in reversed(list(query.find_all(exp.Select, bfs=True))):
         _without_semi_joins(select)
     below = [node for node in query.find_all(exp.Subquery, bfs=True) if node.alias]
     for node in reversed(below):
@@ -151,13 +152,14 @@ def _name(text: str) -> exp.Identifier:
 def _without_semi_joins(select: exp.Select) -> None:
     """SEMI and ANTI joins as IN: SQLite asks an EXISTS anew for every row, an IN is an index."""
     joins = select.args.get("joins") or []
+    # Ibis puts one and the same node into several queries: it cannot be asked where it is.
+    select.set("joins", [join for join in joins if join.kind not in ("SEMI", "ANTI")])
     for join in [join for join in joins if join.kind in ("SEMI", "ANTI")]:
         left, right = _keys(join)
         known = exp.Subquery(this=exp.select(*right).from_(join.this))
         found: exp.Expression = exp.In(this=left, query=known)
         if join.kind == "ANTI":  # NULL is equal to nothing, so nothing is found
             found = exp.Coalesce(this=found, expressions=[exp.false()]).not_(copy=False)
-        join.pop()
         select.where(found, copy=False)
 
 

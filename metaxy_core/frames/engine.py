@@ -36,9 +36,10 @@ class Take(Protocol):
 
     def __call__(
         self,
-        build: Callable[[], LazyFrame],
+        build: Callable[..., LazyFrame],
         key: Hashable | None = None,
         uses: Sequence[LazyFrame] = (),
+        numbers: Sequence[int] = (),
     ) -> DataFrame:
         """The rows."""
         ...
@@ -68,17 +69,18 @@ class Query:
     """What `Hold` and `Take` are asked; who asks knows which of them it needs."""
 
     engine: Engine
-    build: Callable[[], LazyFrame]
+    build: Callable[..., LazyFrame]
     key: Hashable | None = None
     uses: Sequence[LazyFrame] = ()
+    numbers: Sequence[int] = ()
 
     def hold(self) -> LazyFrame:
         """Keep the result in the engine."""
-        return self.engine.hold(self.build, self.key, self.uses)
+        return self.engine.hold(self.build, self.key, self.uses, self.numbers)
 
     def take(self) -> DataFrame:
         """Bring the result into memory, over Polars."""
-        return self.engine.take(self.build, self.key, self.uses)
+        return self.engine.take(self.build, self.key, self.uses, self.numbers)
 
 
 def release_nothing(frame: LazyFrame) -> None:
@@ -96,7 +98,10 @@ def hold_in_memory(
 
 
 def take_in_memory(
-    build: Callable[[], LazyFrame], key: Hashable | None = None, uses: Sequence[LazyFrame] = ()
+    build: Callable[..., LazyFrame],
+    key: Hashable | None = None,
+    uses: Sequence[LazyFrame] = (),
+    numbers: Sequence[int] = (),
 ) -> DataFrame:
     """`Take` for Polars."""
-    return build().collect()
+    return build(*numbers).collect()

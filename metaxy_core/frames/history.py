@@ -43,20 +43,46 @@ def stored_rows(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame
     return with_choice.filter(is_chosen).drop(_CHOSEN)
 
 
+def deciding_rows(
+    rows: LazyFrame, unit: Sequence[str], version: str, wanted: LazyFrame, since: int | None
+) -> LazyFrame:
+    """The rows of the wanted units that decide which stored rows these have.
+
+    All of them; or of a unit with a live row of the preferred version after commit `since`, and
+    no deleted row after that, the rows after `since` alone: none before can outrank these. Engines
+    find rows by their commit much faster than by their unit.
+
+    Columns in `wanted`: the unit, or more. Columns out = columns of `rows`.
+    """
+    on = list(unit)
+    if since is None:
+        return rows.join(wanted, on=on, how="semi")
+    later = rows.filter(nw.col(COMMIT) > since).join(wanted, on=on, how="semi")
+    last = _last_commits(later, on, version)
+    from_barrier = nw.coalesce(nw.col(_BARRIER), nw.lit(_NONE))
+    decided = last.filter(nw.col(_PREFERRED) >= from_barrier).select(*on)
+    others = wanted.select(*on).join(decided, on=on, how="anti")
+    return nw.concat([later.join(decided, on=on, how="semi"), rows.join(others, on=on, how="semi")])
+
+
 def _chosen_commits(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame:
     """Of each unit with several rows, the commit whose rows count, or none of all commits."""
+    units = _last_commits(rows, unit, version)
+    from_barrier = nw.coalesce(nw.col(_BARRIER), nw.lit(_NONE))
+    choices = [nw.when(nw.col(c) >= from_barrier).then(nw.col(c)) for c in (_PREFERRED, _LAST)]
+    units = units.filter(nw.col(_COUNT) > 1)
+    return units.select(*unit, nw.coalesce(*choices, nw.lit(_NONE)).alias(_CHOSEN))
+
+
+def _last_commits(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame:
+    """Of each unit: how many rows count, and the last commit that deleted, of a live row, and of
+    a live row at the preferred version."""
     commit, is_live = nw.col(COMMIT), nw.col(DELETED_AT).is_null()
     is_preferred = is_live & (nw.col(FEATURE_VERSION) == version)
     last = {_BARRIER: ~is_live, _LAST: is_live, _PREFERRED: is_preferred}
     counting = rows.filter(~nw.col(OPEN))
     units = counting.with_columns(nw.when(of).then(commit).alias(name) for name, of in last.items())
-    units = units.group_by(*unit).agg(
-        nw.len().alias(_COUNT), *(nw.col(name).max() for name in last)
-    )
-    from_barrier = nw.coalesce(nw.col(_BARRIER), nw.lit(_NONE))
-    choices = [nw.when(nw.col(c) >= from_barrier).then(nw.col(c)) for c in (_PREFERRED, _LAST)]
-    units = units.filter(nw.col(_COUNT) > 1)
-    return units.select(*unit, nw.coalesce(*choices, nw.lit(_NONE)).alias(_CHOSEN))
+    return units.group_by(*unit).agg(nw.len().alias(_COUNT), *(nw.col(name).max() for name in last))
 
 
 def live_rows(rows: LazyFrame, unit: Sequence[str]) -> LazyFrame:

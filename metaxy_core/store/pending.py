@@ -51,8 +51,9 @@ def oldest(
         if edge.parent.key not in tables:
             continue
         parent = store.graph.plan(edge.parent.key)
-        rows = scope.samples_in(parent, edge, tables[edge.parent.key])
-        rows = stored(parent, rows, store.graph.versions[parent.key].feature)
+        version = store.graph.versions[parent.key].feature
+        rows = scope.samples_in(parent, edge, tables[edge.parent.key], version, scope.since)
+        rows = stored(parent, rows, version)
         rows = edge_rows(edge, rows, keep=(*edge.on, UPDATED_AT)).select(*edge.on, UPDATED_AT)
         found.append(todo.join(rows, on=list(edge.on), how="inner").select(*unit, UPDATED_AT))
     if not found:

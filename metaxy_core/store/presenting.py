@@ -14,7 +14,7 @@ import narwhals as nw
 from metaxy_core.backends.base import to_polars
 from metaxy_core.columns import PROVENANCE_BY_FIELD, STALE_FIELDS, STATUS, is_system, provenance_of
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.history import COUNTING
+from metaxy_core.frames.history import COUNTING, deciding_rows
 from metaxy_core.frames.nesting import nest
 from metaxy_core.graph import EdgePlan, FeaturePlan
 from metaxy_core.keys import FeatureKey
@@ -51,6 +51,7 @@ def todo(
     plan: FeaturePlan,
     labels: LazyFrame,
     tables: Mapping[FeatureKey, LazyFrame],
+    since: Mapping[FeatureKey, int],
 ) -> LazyFrame:
     """New and stale units with the parents' columns and the provenance to be written, flat."""
     todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
@@ -59,7 +60,7 @@ def todo(
     for edge in plan.edges:
         if edge.kind is LineageKind.AGGREGATION or edge.parent.key not in tables:
             continue
-        rows = _of_units(store, edge, tables[edge.parent.key], todo)
+        rows = _of_units(store, edge, tables[edge.parent.key], todo, since.get(edge.parent.key))
         rows = edge_rows(edge, rows)
         columns = [name for name in rows.collect_schema().names() if name not in edge.ids]
         renamed = {name: _free(edge, name, taken) for name in columns}
@@ -102,15 +103,17 @@ def inputs(edge: EdgePlan, parents: Mapping[FeatureKey, LazyFrame], labels: Lazy
     return rows.join(units, on=list(edge.on), how="semi")
 
 
-def _of_units(store: BaseStore, edge: EdgePlan, table: LazyFrame, todo: LazyFrame) -> LazyFrame:
+def _of_units(
+    store: BaseStore, edge: EdgePlan, table: LazyFrame, todo: LazyFrame, since: int | None
+) -> LazyFrame:
     """A parent's stored rows, of the units to do alone."""
     parent = store.graph.plan(edge.parent.key)
     wanted = todo.select(nw.col(c).alias(edge.own(c)) for c in edge.on)
     wanted = wanted.select(*parent.unit).unique(list(parent.unit), keep="any")
     names = table.collect_schema().names()
     seen = table.select(*(name for name in names if name in COUNTING or not is_system(name)))
-    rows = seen.join(wanted, on=list(parent.unit), how="semi")
-    return stored(parent, rows, store.graph.versions[parent.key].feature)
+    version = store.graph.versions[parent.key].feature
+    return stored(parent, deciding_rows(seen, parent.unit, version, wanted, since), version)
 
 
 def _free(edge: EdgePlan, name: str, taken: set[str]) -> str:

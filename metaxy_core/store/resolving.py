@@ -99,7 +99,7 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
         return own_table(store, request, engine)
 
     moved = settling.look(store, request, engine, own, tables, key)
-    scope = Scope.of(request, engine, moved.units)
+    scope = Scope.of(request, engine, moved.units, moved.since)
 
     def stored_parents(found: Mapping[FeatureKey, LazyFrame]) -> dict[FeatureKey, LazyFrame]:
         return {
@@ -107,13 +107,14 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
             for key, table in found.items()
         }
 
-    def scoped_parents() -> dict[FeatureKey, LazyFrame]:
+    def scoped_parents(since: Mapping[FeatureKey, int]) -> dict[FeatureKey, LazyFrame]:
         found = dict(tables())
         for edge in plan.edges:
             parent, table = store.graph.plan(edge.parent.key), found.get(edge.parent.key)
             if table is not None and not scope.is_all:
                 slim = table if request.has_predicates else slim_parent(parent, edge, table)
-                found[parent.key] = scope.samples_in(parent, edge, slim)
+                of = store.graph.versions[parent.key].feature
+                found[parent.key] = scope.samples_in(parent, edge, slim, of, since)
         return stored_parents(found)
 
     def own_units(asked: Comparison) -> LazyFrame:
@@ -124,8 +125,8 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
 
     limits = Limits.of(store, scope, request, engine)
 
-    def labelled() -> LazyFrame:
-        rows = scoped_parents()
+    def labelled(*commits: int) -> LazyFrame:
+        rows = scoped_parents(dict(zip(scope.since, commits, strict=True)))
         filters = filters_by_feature(request, rows)
         asked = Comparison(request.stale_if, filters, request.skip_comparison)
         nothing = engine.bring(empty_table(store, plan))
@@ -133,10 +134,15 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
         return limits.on(compare(plan, expected, own_units(asked), asked, rows, engine.dialect))
 
     uses = limits.uses
-    labels = engine.hold(labelled, key and ("labels", key, limits.key), uses)
+    commits = list(scope.since.values())
+    labels = engine.hold(labelled, key and ("labels", key, limits.key), uses, commits)
+
+    def rows_to_do(*commits: int) -> LazyFrame:
+        return todo(store, plan, labels, tables(), dict(zip(scope.since, commits, strict=True)))
+
     return LazyIncrement(
         labels,
-        Query(engine, lambda: todo(store, plan, labels, tables()), key and ("todo", key), [labels]),
+        Query(engine, rows_to_do, key and ("todo", key, tuple(scope.since)), [labels], commits),
         Query(
             engine,
             lambda: orphaned(store, plan, own(), labels),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import narwhals as nw
 
 from metaxy_core.frames.dialect import Dialect, LazyFrame
 from metaxy_core.frames.engine import Engine
+from metaxy_core.frames.history import deciding_rows
 from metaxy_core.graph import EdgePlan, FeaturePlan
+from metaxy_core.keys import FeatureKey
 from metaxy_core.store.request import Request
 from metaxy_core.versioning import Buckets
 
@@ -21,20 +23,28 @@ class Scope:
     Attributes:
         units: the unit columns, in the engine; None for all units,
         buckets: or those that are in one of these.
+        since: commits of parents, after which rows were written for units that have moved.
     """
 
     plan: FeaturePlan
     dialect: Dialect
     units: LazyFrame | None = None
     buckets: Buckets | None = None
+    since: Mapping[FeatureKey, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, request: Request, engine: Engine, moved: LazyFrame | None = None) -> Scope:
+    def of(
+        cls,
+        request: Request,
+        engine: Engine,
+        moved: LazyFrame | None = None,
+        since: Mapping[FeatureKey, int] | None = None,
+    ) -> Scope:
         """What a request says; else the units that have moved, where that is known."""
         plan, units = request.plan, moved
         if request.units is not None:
             units = engine.bring(request.units.select(*plan.unit).lazy())
-        return cls(plan, engine.dialect, units, request.buckets)
+        return cls(plan, engine.dialect, units, request.buckets, since or {})
 
     @property
     def is_all(self) -> bool:
@@ -45,22 +55,36 @@ class Scope:
     def key(self) -> Hashable:
         """What a compiled comparison of these units depends on."""
         types = None if self.units is None else tuple(self.units.collect_schema().items())
-        return (types, self.buckets)
+        return (types, self.buckets, tuple(self.since))
 
     def units_in(self, rows: LazyFrame) -> LazyFrame:
         """The rows of these units; their columns are called as in the plan."""
         return self._kept(rows, {column: column for column in self.plan.unit})
 
-    def samples_in(self, parent: FeaturePlan, edge: EdgePlan, rows: LazyFrame) -> LazyFrame:
-        """All rows of a parent's samples that belong to these units, or belonged to one.
+    def samples_in(
+        self,
+        parent: FeaturePlan,
+        edge: EdgePlan,
+        rows: LazyFrame,
+        version: str,
+        since: Mapping[FeatureKey, int],
+    ) -> LazyFrame:
+        """The rows that decide what a parent's samples are which belong to these units, or did.
 
         All rows of the parent, where its samples do not tell a unit's bucket.
+
+        Args:
+            version: the parent's feature version.
+            since: as the attribute; a compiled comparison has other commits.
         """
         own = {column: edge.own(column) for column in edge.on}
         if self.is_all or (self.buckets is not None and set(own) != set(self.plan.unit)):
             return rows
         if set(own.values()) == set(parent.unit):
-            return self._kept(rows, own)
+            if self.units is None:
+                return self._kept(rows, own)
+            wanted = self._named(own, rows)
+            return deciding_rows(rows, parent.unit, version, wanted, since.get(parent.key))
         # A group that a sample has left loses it: its other rows must be seen too.
         unit = list(parent.unit)
         samples = self._kept(rows, own).select(*unit).unique(unit, keep="any")
@@ -72,8 +96,12 @@ class Scope:
             rows = self.buckets.within(rows, [names[c] for c in self.plan.unit], self.dialect)
         if self.units is None:
             return rows
-        types = rows.collect_schema()  # plans know fewer types of ids than engines
-        wanted = self.units.select(
+        return rows.join(self._named(names, rows), on=list(names.values()), how="semi")
+
+    def _named(self, names: Mapping[str, str], rows: LazyFrame) -> LazyFrame:
+        """The units as the rows call them, and with their types: plans know fewer than engines."""
+        assert self.units is not None
+        types = rows.collect_schema()
+        return self.units.select(
             nw.col(column).cast(types[own]).alias(own) for column, own in names.items()
         )
-        return rows.join(wanted, on=list(names.values()), how="semi")

@@ -11,7 +11,7 @@ the mark; other declarations change its key: then everything is compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import narwhals as nw
@@ -44,6 +44,7 @@ class Moved:
 
     Attributes:
         units: the unit columns, once each; None for all units.
+        since: of the parents with rows beyond the mark, the commit that it ends with.
         mark: without pending units, which the comparison finds; None where none is left.
         known: the mark before.
     """
@@ -51,6 +52,7 @@ class Moved:
     units: LazyFrame | None = None
     mark: Mark | None = None
     known: Mark | None = None
+    since: Mapping[FeatureKey, int] = field(default_factory=dict)
 
     def left(self, plan: FeaturePlan, labels: LazyFrame) -> Mark | None:
         """The mark with the units that have a status; None where it says nothing new.
@@ -116,7 +118,8 @@ def look(
     kind = (pending is None, tuple(commits))
     uses = [] if pending is None or engine.dialect.name == "polars" else [pending]
     found = engine.hold(units, key and ("moved", key, kind), uses, list(commits.values()))
-    return Moved(found, mark, known)
+    since = {parent: commit for parent, commit in commits.items() if parent != plan.key}
+    return Moved(found, mark, known, since)
 
 
 def where(store: BaseStore) -> str:
@@ -204,8 +207,10 @@ class Moving:
     def _seen(self, edge: EdgePlan) -> LazyFrame:
         """What the parent's samples with a row beyond its commit are joined on, now or before."""
         rows, unit = self.tables[edge.parent.key], list(self.graph.plan(edge.parent.key).unit)
-        samples = _beyond(rows, self.commits[edge.parent.key]).select(*unit)
-        history = rows.join(samples.unique(unit, keep="any"), on=unit, how="semi")
+        history = samples = _beyond(rows, self.commits[edge.parent.key])
+        if {edge.own(column) for column in edge.on} != set(unit):
+            samples = samples.select(*unit).unique(unit, keep="any")
+            history = rows.join(samples, on=unit, how="semi")
         named = history.select(nw.col(edge.own(column)).alias(column) for column in edge.on)
         return named.unique(list(edge.on), keep="any")
 
