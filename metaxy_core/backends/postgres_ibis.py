@@ -30,9 +30,19 @@ def short_name(name: str) -> str:
 
 
 def _without_semi_joins(select: exp.Expression) -> exp.Expression:
-    """SEMI and ANTI joins as EXISTS; SQLGlot's function leaves every second one of a query."""
-    while any(join.kind in ("SEMI", "ANTI") for join in select.args.get("joins") or ()):
-        select = transforms.eliminate_semi_and_anti_joins(select)
+    """SEMI and ANTI joins as EXISTS.
+
+    SQLGlot's own function takes a join out of the query that the join names as its own; Ibis puts
+    one and the same join into several queries.
+    """
+    assert isinstance(select, exp.Select)
+    joins = select.args.get("joins") or []
+    filtering = [join for join in joins if join.kind in ("SEMI", "ANTI")]
+    select.set("joins", [join for join in joins if join.kind not in ("SEMI", "ANTI")])
+    for join in filtering:
+        known = exp.select("1").from_(join.this.copy()).where(join.args["on"].copy())
+        found: exp.Expression = exp.Exists(this=known)
+        select.where(found.not_() if join.kind == "ANTI" else found, copy=False)
     return select
 
 
