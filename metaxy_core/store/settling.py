@@ -102,9 +102,9 @@ def look(
     if known is None or known.key != mark.key or known.tables.keys() != at.keys():
         return Moved(None, mark, known)
     up_to = {key: known.tables[key.to_table()] for key in reached}
-    for key, before in up_to.items():
-        rows = reached[key].rows - reached[key].beyond
-        if (rows, removed.get(key.to_table(), 0)) != (before.rows, before.removals):
+    for table, before in up_to.items():
+        rows = reached[table].rows - reached[table].beyond
+        if (rows, removed.get(table.to_table(), 0)) != (before.rows, before.removals):
             return Moved(None, mark, known)
     if sum(reach.beyond for reach in reached.values()) > total * LARGEST_PART:
         return Moved(None, mark, known)

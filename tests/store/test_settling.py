@@ -272,3 +272,33 @@ def test_small_tables_have_no_marks(make_store, monkeypatch):
     with make_store(CHAIN) as store:
         settle(store, "a", samples=samples(x="1"))
         assert store.resolve_update("b").mark is None
+
+
+def test_features_of_one_parent_have_units_of_their_own(make_store, looked):
+    features = graph(
+        feature("take", fields=["f"]),
+        feature("cut", "take", fields=["f"]),
+        feature("voice", edge("take", lineage=aggregation("who")), ids="who", fields=["f"]),
+    )
+    with make_store(features) as store:
+        takes = rows({"id": ["1", "2"], "who": ["ann", "bob"]})
+        store.write("take", takes)
+        for key in ("cut", "voice"):
+            settle(store, key)
+            assert store.settle(store.resolve_update(key))
+        store.write("take", rows({"id": ["2"], "who": ["bob"]}, "2"))
+        assert resolved(store, looked, "cut") == (NOTHING | {"stale": ["2"]}, True)
+        assert resolved(store, looked, "voice") == (NOTHING | {"stale": ["bob"]}, True)
+
+
+def test_what_was_deleted_or_came_back_since_is_found(make_store, looked):
+    """Rows since the mark decide alone only where no older row could count."""
+    with make_store(CHAIN) as store:
+        settled(store)
+        settle(store, "a", samples=samples(x="2", y="2"))
+        store.delete("a", "id = 'x'")
+        store.delete("a", "id = 'z'")
+        store.undelete("a", "id = 'z'")
+        expected = NOTHING | {"stale": ["y"], "orphaned": ["x"]}
+        assert resolved(store, looked) == (expected, True)
+        assert resolved(store, looked, full=True) == (expected, False)
