@@ -44,7 +44,12 @@ def stored_rows(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame
 
 
 def deciding_rows(
-    rows: LazyFrame, unit: Sequence[str], version: str, wanted: LazyFrame, since: int | None
+    rows: LazyFrame,
+    columns: Sequence[str],
+    unit: Sequence[str],
+    version: str,
+    wanted: LazyFrame,
+    since: int | None,
 ) -> LazyFrame:
     """The rows of the wanted units that decide which stored rows these have.
 
@@ -52,17 +57,19 @@ def deciding_rows(
     no deleted row after that, the rows after `since` alone: none before can outrank these. Engines
     find rows by their commit much faster than by their unit.
 
-    Columns in `wanted`: the unit, or more. Columns out = columns of `rows`.
+    Columns in `wanted`: the unit, or more. Columns out: `columns`.
     """
     on = list(unit)
     if since is None:
-        return rows.join(wanted, on=on, how="semi")
-    later = rows.filter(nw.col(COMMIT) > since).join(wanted, on=on, how="semi")
+        return rows.select(*columns).join(wanted, on=on, how="semi")
+    # Each part begins from the table: engines would read one that is shared as a whole first.
+    later = rows.filter(nw.col(COMMIT) > since).select(*columns).join(wanted, on=on, how="semi")
     last = _last_commits(later, on, version)
     from_barrier = nw.coalesce(nw.col(_BARRIER), nw.lit(_NONE))
     decided = last.filter(nw.col(_PREFERRED) >= from_barrier).select(*on)
     others = wanted.select(*on).join(decided, on=on, how="anti")
-    return nw.concat([later.join(decided, on=on, how="semi"), rows.join(others, on=on, how="semi")])
+    earlier = rows.select(*columns).join(others, on=on, how="semi")
+    return nw.concat([later.join(decided, on=on, how="semi"), earlier])
 
 
 def _chosen_commits(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame:

@@ -52,7 +52,9 @@ def oldest(
             continue
         parent = store.graph.plan(edge.parent.key)
         version = store.graph.versions[parent.key].feature
-        rows = scope.samples_in(parent, edge, tables[edge.parent.key], version, scope.since)
+        table = tables[edge.parent.key]
+        columns = table.collect_schema().names()
+        rows = scope.samples_in(parent, edge, table, columns, version, scope.since)
         rows = stored(parent, rows, version)
         rows = edge_rows(edge, rows, keep=(*edge.on, UPDATED_AT)).select(*edge.on, UPDATED_AT)
         found.append(todo.join(rows, on=list(edge.on), how="inner").select(*unit, UPDATED_AT))

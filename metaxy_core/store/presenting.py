@@ -111,9 +111,9 @@ def _of_units(
     wanted = todo.select(nw.col(c).alias(edge.own(c)) for c in edge.on)
     wanted = wanted.select(*parent.unit).unique(list(parent.unit), keep="any")
     names = table.collect_schema().names()
-    seen = table.select(*(name for name in names if name in COUNTING or not is_system(name)))
+    seen = [name for name in names if name in COUNTING or not is_system(name)]
     version = store.graph.versions[parent.key].feature
-    return stored(parent, deciding_rows(seen, parent.unit, version, wanted, since), version)
+    return stored(parent, deciding_rows(table, seen, parent.unit, version, wanted, since), version)
 
 
 def _free(edge: EdgePlan, name: str, taken: set[str]) -> str:

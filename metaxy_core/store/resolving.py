@@ -41,8 +41,8 @@ from metaxy_core.store.tables import (
     engine_of,
     own_table,
     parent_tables,
+    slim_columns,
     slim_own,
-    slim_parent,
     with_stored_ids,
 )
 from metaxy_core.versioning import (
@@ -112,9 +112,11 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
         for edge in plan.edges:
             parent, table = store.graph.plan(edge.parent.key), found.get(edge.parent.key)
             if table is not None and not scope.is_all:
-                slim = table if request.has_predicates else slim_parent(parent, edge, table)
+                columns = table.collect_schema().names()
+                if not request.has_predicates:
+                    columns = slim_columns(parent, edge, table)
                 of = store.graph.versions[parent.key].feature
-                found[parent.key] = scope.samples_in(parent, edge, slim, of, since)
+                found[parent.key] = scope.samples_in(parent, edge, table, columns, of, since)
         return stored_parents(found)
 
     def own_units(asked: Comparison) -> LazyFrame:

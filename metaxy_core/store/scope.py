@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import narwhals as nw
@@ -66,10 +66,13 @@ class Scope:
         parent: FeaturePlan,
         edge: EdgePlan,
         rows: LazyFrame,
+        columns: Sequence[str],
         version: str,
         since: Mapping[FeatureKey, int],
     ) -> LazyFrame:
         """The rows that decide what a parent's samples are which belong to these units, or did.
+
+        Columns out: `columns`.
 
         All rows of the parent, where its samples do not tell a unit's bucket.
 
@@ -79,16 +82,16 @@ class Scope:
         """
         own = {column: edge.own(column) for column in edge.on}
         if self.is_all or (self.buckets is not None and set(own) != set(self.plan.unit)):
-            return rows
+            return rows.select(*columns)
         if set(own.values()) == set(parent.unit):
             if self.units is None:
-                return self._kept(rows, own)
-            wanted = self._named(own, rows)
-            return deciding_rows(rows, parent.unit, version, wanted, since.get(parent.key))
+                return self._kept(rows.select(*columns), own)
+            wanted, after = self._named(own, rows), since.get(parent.key)
+            return deciding_rows(rows, columns, parent.unit, version, wanted, after)
         # A group that a sample has left loses it: its other rows must be seen too.
         unit = list(parent.unit)
         samples = self._kept(rows, own).select(*unit).unique(unit, keep="any")
-        return rows.join(samples, on=unit, how="semi")
+        return rows.select(*columns).join(samples, on=unit, how="semi")
 
     def _kept(self, rows: LazyFrame, names: Mapping[str, str]) -> LazyFrame:
         """The rows of these units. `names`: how the rows call columns of the unit."""

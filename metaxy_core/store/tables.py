@@ -90,14 +90,14 @@ def own_table(
     return complete(plan, table)
 
 
-def slim_parent(parent: FeaturePlan, edge: EdgePlan, table: LazyFrame) -> LazyFrame:
-    """Of a parent's table, the columns that a comparison without predicates looks at."""
+def slim_columns(parent: FeaturePlan, edge: EdgePlan, table: LazyFrame) -> list[str]:
+    """The columns of a parent's table that a comparison without predicates looks at."""
     if edge.dep.filters:
-        return table
+        return table.collect_schema().names()
     seen = (edge.own(column) for column in (*edge.on, *edge.ids))
     versions = map(data_version_of, edge.fields)
     wanted = (*parent.unit, *parent.spec.id_columns, *edge.dep.rename, *seen, *versions)
-    return table.select(*dict.fromkeys((*wanted, *COUNTING)))
+    return list(dict.fromkeys((*wanted, *COUNTING)))
 
 
 def slim_own(plan: FeaturePlan, table: LazyFrame) -> LazyFrame:

@@ -300,7 +300,7 @@ def clock_decides(replace: Replace) -> None:
     replace(original, by_clock)
     # The clock's column must be there to decide.
     replace(tables.slim_own, lambda plan, table: table)
-    replace(tables.slim_parent, lambda parent, edge, table: table)
+    replace(tables.slim_columns, lambda parent, edge, table: table.collect_schema().names())
 
 
 def members_unsorted(replace: Replace) -> None:
