@@ -168,6 +168,7 @@ class MetadataStore(WriteStore, StoreSpellings):
     def verify(self, features: Sequence[Any] | None = None) -> list[Finding]:
         """Check stored rows against the rules of docs/semantics.md; what is wrong, and where.
 
+        A feature that was settled is compared in full as well, and its increment must be the same.
         By default every feature that this very store has. An empty list: nothing is wrong.
         """
         self._readable()

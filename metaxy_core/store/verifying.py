@@ -18,6 +18,7 @@ from metaxy_core.columns import (
     OPEN,
     PROVENANCE,
     SNAPSHOT_VERSION,
+    STATUS,
     WRITE_ID,
     data_version_of,
     provenance_of,
@@ -26,6 +27,9 @@ from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.store import fallback
 from metaxy_core.store.reading import complete
+from metaxy_core.store.request import Request
+from metaxy_core.store.resolving import resolve
+from metaxy_core.system import marks
 from metaxy_core.versioning.provenance import with_total
 
 if TYPE_CHECKING:
@@ -66,8 +70,24 @@ def verify(store: BaseStore, plan: FeaturePlan) -> list[Finding]:
     if found is None:
         return []
     table = complete(plan, found[1])
-    findings = (_finding(plan, rule, rows) for rule, rows in _broken(store, plan, table))
-    return [finding for finding in findings if finding is not None]
+    findings = [_finding(plan, rule, rows) for rule, rows in _broken(store, plan, table)]
+    return [finding for finding in [*findings, _mistaken(store, plan)] if finding is not None]
+
+
+def _mistaken(store: BaseStore, plan: FeaturePlan) -> Finding | None:
+    """Units whose status from the last mark on is not what comparing everything says."""
+    known, _ = marks.load(store.backend, plan.key, [])
+    parents = [edge.parent.key for edge in plan.edges if not edge.dep.optional]
+    if known is None or any(fallback.find(store, key) is None for key in parents):
+        return None
+    by = [*plan.unit, STATUS]
+    marked, full = resolve(store, Request(plan)), resolve(store, Request(plan, full=True))
+    one, other = marked.labels.select(*by), full.labels.select(*by)
+    differing = [one.join(other, on=by, how="anti"), other.join(one, on=by, how="anti")]
+    found = _finding(plan, "its mark gives another increment than all rows", nw.concat(differing))
+    for increment in (marked, full):
+        increment.release()
+    return found
 
 
 def _broken(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import narwhals as nw
 import polars as pl
 import pytest
@@ -302,3 +304,16 @@ def test_what_was_deleted_or_came_back_since_is_found(make_store, looked):
         expected = NOTHING | {"stale": ["y"], "orphaned": ["x"]}
         assert resolved(store, looked) == (expected, True)
         assert resolved(store, looked, full=True) == (expected, False)
+
+
+def test_verify_tells_a_mark_that_is_wrong(make_store, looked):
+    with make_store(CHAIN) as store:
+        settled(store)
+        settle(store, "a", samples=samples(x="2"))
+        increment = store.resolve_update("b")
+        assert store.settle(increment)
+        assert store.verify() == []
+        marks.record(store.backend, replace(increment.mark, pending=[]))
+        assert resolved(store, looked) == (NOTHING, True)
+        (finding,) = store.verify()
+        assert (finding.feature, finding.rows, finding.examples) == ("b", 1, ({"id": "x"},))
