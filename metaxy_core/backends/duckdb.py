@@ -41,8 +41,6 @@ _MOTHERDUCK = ("md:", "motherduck:")
 _COMPILING = threading.Lock()
 _SEQUENCE = "metaxy_commit_order"
 OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-_MANY = 10_000
-"""More rows than this are looked through for what they have in common."""
 _CORRUPT = ("not a valid DuckDB", "Corrupt", "checksum", "Checksum", "Could not read enough bytes")
 _DIALECT = IbisDialect(
     "duckdb",
@@ -121,16 +119,9 @@ class DuckDBBackend(SqlBackend):
         return sorted(number for (number,) in taken.fetchall())
 
     def insert(self, table: str, rows: pa.Table) -> None:
-        """See `SqlBackend.insert`; Arrow is read where it is, and one value for all rows once."""
-        same = _constants(rows)
-        types = self.columns(table) or ibis.schema({})
-        told = [f"?::{DuckDBType.to_string(types[n])} AS {self.quoted(n)}" for n in same]
-        with self._registered(rows.drop_columns(list(same))) as source:
-            self._native.execute(
-                f"INSERT INTO {self.quoted(table)} BY NAME "  # noqa: S608  # quoted
-                f"SELECT {', '.join(['*', *told])} FROM {source}",
-                list(same.values()),
-            )
+        """See `SqlBackend.insert`; Arrow is read where it is."""
+        with self._registered(rows) as source:
+            self.run(f"INSERT INTO {self.quoted(table)} BY NAME FROM {source}")
 
     def reaching(self, table: str, commit: int) -> str:
         """See `SqlBackend.reaching`: DuckDB knows its rows, and skips blocks below a commit."""
@@ -255,14 +246,6 @@ class DuckDBBackend(SqlBackend):
                 raise
             # This process has the file open for writing: share its instance.
             return duckdb.connect(self.path, config=config)
-
-
-def _constants(rows: pa.Table) -> dict[str, str | int | bool | None]:
-    """The columns of texts, integers and flags in which all of many rows have the same value."""
-    columns = [pl.Series(n, v) for n, v in zip(rows.column_names, rows.columns, strict=True)]
-    told = [c for c in columns if c.dtype in (pl.String, pl.Int64, pl.Boolean)]
-    same = {c.name: c[0] for c in told if len(c) > _MANY and c.eq_missing(c[0]).all()}
-    return same if len(same) < len(columns) else {}
 
 
 @lru_cache(maxsize=1024)

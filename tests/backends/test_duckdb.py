@@ -6,9 +6,7 @@ import multiprocessing
 import pickle
 
 import duckdb
-import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
 from metaxy_core import DuckDBMetadataStore
 from metaxy_core.errors import HashSchemeMismatchError, StoreUnavailableError
@@ -114,16 +112,3 @@ def test_a_comparison_compiled_once_follows_new_columns_and_a_reopened_file(tmp_
 
 def _offline():
     return {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-
-
-def test_values_that_all_rows_share_are_stored_as_they_are(tmp_path):
-    same = {"text": "it's; ?", "nothing": None, "flag": True, "number": -(2**63), "empty": ""}
-    types = {"text": pl.String, "nothing": pl.String, "flag": pl.Boolean, "number": pl.Int64}
-    frame = rows({"id": range(10_001)}).with_columns(
-        *(pl.lit(value, types.get(name, pl.String)).alias(name) for name, value in same.items()),
-        few=pl.when(pl.int_range(pl.len()) == 10_000).then(pl.lit("other")),
-    )
-    with DuckDBMetadataStore(tmp_path / "same.duckdb", graph=FEATURES).open("w") as store:
-        store.write("a", frame)
-        found = store.read("a", columns=["id", *same, "few"]).collect("polars").to_native()
-    assert_frame_equal(found.sort("id"), frame.select(found.columns))
