@@ -117,7 +117,7 @@ class SqlBackend:
 
     def rows(self, table: str) -> int:
         """See `Backend.rows`."""
-        if self.columns(table) is None:
+        if table not in self.tables():
             return 0
         ((rows,),) = self.fetch(f"SELECT count(*) FROM {self.quoted(table)}")  # noqa: S608  # quoted
         return int(rows)

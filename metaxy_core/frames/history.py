@@ -65,8 +65,7 @@ def deciding_rows(
     # Each part begins from the table: engines would read one that is shared as a whole first.
     later = rows.filter(nw.col(COMMIT) > since).select(*columns).join(wanted, on=on, how="semi")
     last = _last_commits(later, on, version)
-    from_barrier = nw.coalesce(nw.col(_BARRIER), nw.lit(_NONE))
-    decided = last.filter(nw.col(_PREFERRED) >= from_barrier).select(*on)
+    decided = last.filter(_is_from_barrier(_PREFERRED)).select(*on)
     others = wanted.select(*on).join(decided, on=on, how="anti")
     earlier = rows.select(*columns).join(others, on=on, how="semi")
     return nw.concat([later.join(decided, on=on, how="semi"), earlier])
@@ -75,8 +74,7 @@ def deciding_rows(
 def _chosen_commits(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame:
     """Of each unit with several rows, the commit whose rows count, or none of all commits."""
     units = _last_commits(rows, unit, version)
-    from_barrier = nw.coalesce(nw.col(_BARRIER), nw.lit(_NONE))
-    choices = [nw.when(nw.col(c) >= from_barrier).then(nw.col(c)) for c in (_PREFERRED, _LAST)]
+    choices = [nw.when(_is_from_barrier(c)).then(nw.col(c)) for c in (_PREFERRED, _LAST)]
     units = units.filter(nw.col(_COUNT) > 1)
     return units.select(*unit, nw.coalesce(*choices, nw.lit(_NONE)).alias(_CHOSEN))
 
@@ -100,9 +98,14 @@ def live_rows(rows: LazyFrame, unit: Sequence[str]) -> LazyFrame:
     return (
         rows.filter(~nw.col(OPEN) & nw.col(DELETED_AT).is_null())
         .join(barriers, on=list(unit), how="left")
-        .filter(nw.col(COMMIT) >= nw.coalesce(nw.col(_BARRIER), nw.lit(-1)))
+        .filter(_is_from_barrier(COMMIT))
         .drop(_BARRIER)
     )
+
+
+def _is_from_barrier(commit: str) -> nw.Expr:
+    """Whether a commit is not before the unit's last one with a deleted row, if it has one."""
+    return nw.col(commit) >= nw.coalesce(nw.col(_BARRIER), nw.lit(_NONE))
 
 
 def last_rows(rows: LazyFrame, unit: Sequence[str]) -> LazyFrame:
