@@ -85,7 +85,10 @@ class LazyIncrement(IncrementSpellings):
 
     @cached_property
     def _labelled(self) -> Mapping[str, int]:
-        found = self.labels.group_by(STATUS).agg(nw.len().alias("n")).collect("polars")
+        def counted() -> LazyFrame:
+            return self.labels.group_by(STATUS).agg(nw.len().alias("n"))
+
+        found = Query(self._engine, counted, "counts", [self.labels]).take()
         return dict(zip(found[STATUS].to_list(), found["n"].to_list(), strict=True))
 
     @cached_property

@@ -108,8 +108,7 @@ def _of_units(
 ) -> LazyFrame:
     """A parent's stored rows, of the units to do alone."""
     parent = store.graph.plan(edge.parent.key)
-    wanted = todo.select(nw.col(c).alias(edge.own(c)) for c in edge.on)
-    wanted = wanted.select(*parent.unit).unique(list(parent.unit), keep="any")
+    wanted = todo.select(nw.col(c).alias(edge.own(c)) for c in edge.on).select(*parent.unit)
     names = table.collect_schema().names()
     seen = [name for name in names if name in COUNTING or not is_system(name)]
     version = store.graph.versions[parent.key].feature
