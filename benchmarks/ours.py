@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.data import Ids, results, samples
@@ -39,9 +40,11 @@ def layered(features: int, width: int = 10) -> list[FeatureSpec]:
     ]
 
 
-def store_of(path: Path, shape: Shape) -> DuckDBMetadataStore:
-    """A store in a file, for the graph of a shape."""
-    return DuckDBMetadataStore(path, graph=graph_of(shape))
+def store_of(
+    path: Path, shape: Shape, config: Mapping[str, str] | None = None
+) -> DuckDBMetadataStore:
+    """A store in a file, for the graph of a shape; `config` is for DuckDB."""
+    return DuckDBMetadataStore(path, graph=graph_of(shape), config=config)
 
 
 def fill(

@@ -93,11 +93,12 @@ class Measure:
             )
         )
 
-    def peak(self, what: str, samples: int, work: Callable[[], int], reach: Reach) -> None:
+    def peak(self, what: str, samples: int, work: Callable[[], int], reach: Reach | None) -> None:
         """Run work that says how many bytes it took."""
         taken = self._benchmark.pedantic(work)
         if self._benchmark.stats is not None:
-            self._leave(Figure(what, samples, taken, most=reach.most, unit=reach.unit))
+            most = reach.most if reach else None
+            self._leave(Figure(what, samples, taken, most=most, unit="bytes"))
 
     def _leave(self, figure: Figure) -> None:
         self._benchmark.extra_info["figure"] = asdict(figure)

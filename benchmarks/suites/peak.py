@@ -10,13 +10,18 @@ from benchmarks.graphs import SHAPES
 from metaxy_core import Buckets
 
 
-def resolve(path: Path, name: str, buckets: int) -> None:
-    """Find what the last feature has to do, as frames in memory, bucket by bucket."""
-    shape = SHAPES[name]
+def resolve(path: str, name: str, buckets: str = "1", limit: str = "") -> None:
+    """Find what the last feature has to do, as frames in memory, bucket by bucket.
+
+    Args:
+        limit: of memory for DuckDB; else it takes what it likes.
+    """
+    shape, count = SHAPES[name], int(buckets)
     feature = shape.derived[-1]
-    with ours.store_of(path, shape).open("r") as store:
-        for number in range(buckets):
-            chosen = Buckets(buckets, (number,)) if buckets > 1 else None
+    config = {"memory_limit": limit} if limit else {}
+    with ours.store_of(Path(path), shape, config).open("r") as store:
+        for number in range(count):
+            chosen = Buckets(count, (number,)) if count > 1 else None
             store.resolve_update(feature.key, full=True, buckets=chosen)
 
 
@@ -31,5 +36,5 @@ def peak() -> int:
 
 
 if __name__ == "__main__":
-    resolve(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    resolve(*sys.argv[1:])
     print(peak())

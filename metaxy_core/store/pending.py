@@ -54,7 +54,7 @@ def oldest(
         version = store.graph.versions[parent.key].feature
         table = tables[edge.parent.key]
         columns = table.collect_schema().names()
-        rows = scope.samples_in(parent, edge, table, columns, version, scope.since)
+        rows = scope.samples_in(parent, edge, table, columns, version)
         rows = stored(parent, rows, version)
         rows = edge_rows(edge, rows, keep=(*edge.on, UPDATED_AT)).select(*edge.on, UPDATED_AT)
         found.append(todo.join(rows, on=list(edge.on), how="inner").select(*unit, UPDATED_AT))

@@ -14,13 +14,14 @@ import narwhals as nw
 from metaxy_core.backends.base import to_polars
 from metaxy_core.columns import PROVENANCE_BY_FIELD, STALE_FIELDS, STATUS, is_system, provenance_of
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.history import COUNTING, deciding_rows
+from metaxy_core.frames.history import COUNTING
 from metaxy_core.frames.nesting import nest
 from metaxy_core.graph import EdgePlan, FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.spec import LineageKind
 from metaxy_core.store.incoming import Rows
 from metaxy_core.store.reading import shown, stored
+from metaxy_core.store.scope import Scope
 from metaxy_core.versioning import edge_rows
 from metaxy_core.versioning.increment import NEW, ORPHANED, STALE_STATUS
 
@@ -55,13 +56,12 @@ def todo(
 ) -> LazyFrame:
     """New and stale units with the parents' columns and the provenance to be written, flat."""
     todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
-    frame = todo
+    frame, scope = todo, Scope(plan, store.backend.dialect, todo, since=since)
     taken = {*plan.unit}
     for edge in plan.edges:
         if edge.kind is LineageKind.AGGREGATION or edge.parent.key not in tables:
             continue
-        rows = _of_units(store, edge, tables[edge.parent.key], todo, since.get(edge.parent.key))
-        rows = edge_rows(edge, rows)
+        rows = edge_rows(edge, _of_units(store, edge, tables[edge.parent.key], scope))
         columns = [name for name in rows.collect_schema().names() if name not in edge.ids]
         renamed = {name: _free(edge, name, taken) for name in columns}
         taken |= set(renamed.values())
@@ -103,16 +103,13 @@ def inputs(edge: EdgePlan, parents: Mapping[FeatureKey, LazyFrame], labels: Lazy
     return rows.join(units, on=list(edge.on), how="semi")
 
 
-def _of_units(
-    store: BaseStore, edge: EdgePlan, table: LazyFrame, todo: LazyFrame, since: int | None
-) -> LazyFrame:
+def _of_units(store: BaseStore, edge: EdgePlan, table: LazyFrame, scope: Scope) -> LazyFrame:
     """A parent's stored rows, of the units to do alone."""
     parent = store.graph.plan(edge.parent.key)
-    wanted = todo.select(nw.col(c).alias(edge.own(c)) for c in edge.on).select(*parent.unit)
     names = table.collect_schema().names()
     seen = [name for name in names if name in COUNTING or not is_system(name)]
     version = store.graph.versions[parent.key].feature
-    return stored(parent, deciding_rows(table, seen, parent.unit, version, wanted, since), version)
+    return stored(parent, scope.samples_in(parent, edge, table, seen, version), version)
 
 
 def _free(edge: EdgePlan, name: str, taken: set[str]) -> str:

@@ -107,7 +107,7 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
             for key, table in found.items()
         }
 
-    def scoped_parents(since: Mapping[FeatureKey, int]) -> dict[FeatureKey, LazyFrame]:
+    def scoped_parents(scope: Scope) -> dict[FeatureKey, LazyFrame]:
         found = dict(tables())
         for edge in plan.edges:
             parent, table = store.graph.plan(edge.parent.key), found.get(edge.parent.key)
@@ -116,7 +116,7 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
                 if not request.has_predicates:
                     columns = slim_columns(parent, edge, table)
                 of = store.graph.versions[parent.key].feature
-                found[parent.key] = scope.samples_in(parent, edge, table, columns, of, since)
+                found[parent.key] = scope.samples_in(parent, edge, table, columns, of)
         return stored_parents(found)
 
     def own_units(asked: Comparison) -> LazyFrame:
@@ -128,7 +128,7 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
     limits = Limits.of(store, scope, request, engine)
 
     def labelled(*commits: int) -> LazyFrame:
-        rows = scoped_parents(dict(zip(scope.since, commits, strict=True)))
+        rows = scoped_parents(scope.after(commits))
         filters = filters_by_feature(request, rows)
         asked = Comparison(request.stale_if, filters, request.skip_comparison)
         nothing = engine.bring(empty_table(store, plan))
@@ -140,7 +140,7 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
     labels = engine.hold(labelled, key and ("labels", key, limits.key), uses, commits)
 
     def rows_to_do(*commits: int) -> LazyFrame:
-        return todo(store, plan, labels, tables(), dict(zip(scope.since, commits, strict=True)))
+        return todo(store, plan, labels, tables(), scope.after(commits).since)
 
     return LazyIncrement(
         labels,

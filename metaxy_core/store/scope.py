@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import narwhals as nw
 
@@ -57,6 +57,11 @@ class Scope:
         types = None if self.units is None else tuple(self.units.collect_schema().items())
         return (types, self.buckets, tuple(self.since))
 
+    def after(self, commits: Sequence[int]) -> Scope:
+        """The same, with other commits in the order of `since`: a compiled comparison is given
+        those of the day."""
+        return replace(self, since=dict(zip(self.since, commits, strict=True)))
+
     def units_in(self, rows: LazyFrame) -> LazyFrame:
         """The rows of these units; their columns are called as in the plan."""
         return self._kept(rows, {column: column for column in self.plan.unit})
@@ -68,7 +73,6 @@ class Scope:
         rows: LazyFrame,
         columns: Sequence[str],
         version: str,
-        since: Mapping[FeatureKey, int],
     ) -> LazyFrame:
         """The rows that decide what a parent's samples are which belong to these units, or did.
 
@@ -78,7 +82,6 @@ class Scope:
 
         Args:
             version: the parent's feature version.
-            since: as the attribute; a compiled comparison has other commits.
         """
         own = {column: edge.own(column) for column in edge.on}
         if self.is_all or (self.buckets is not None and set(own) != set(self.plan.unit)):
@@ -86,7 +89,7 @@ class Scope:
         if set(own.values()) == set(parent.unit):
             if self.units is None:
                 return self._kept(rows.select(*columns), own)
-            wanted, after = self._named(own, rows), since.get(parent.key)
+            wanted, after = self._named(own, rows), self.since.get(parent.key)
             return deciding_rows(rows, columns, parent.unit, version, wanted, after)
         # A group that a sample has left loses it: its other rows must be seen too.
         unit = list(parent.unit)
