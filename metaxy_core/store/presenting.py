@@ -1,6 +1,6 @@
 """What the labelled units look like to users: parents' columns, samples as given, orphans.
 
-Only rows of labelled units are deduplicated: the units are pushed below the choice of rows.
+Which rows of the parents those are was chosen by the comparison: its labels tell their commits.
 """
 
 from __future__ import annotations
@@ -12,18 +12,26 @@ from typing import TYPE_CHECKING
 import narwhals as nw
 
 from metaxy_core.backends.base import to_polars
-from metaxy_core.columns import PROVENANCE_BY_FIELD, STALE_FIELDS, STATUS, is_system, provenance_of
+from metaxy_core.columns import (
+    COMMIT,
+    DELETED_AT,
+    OPEN,
+    PROVENANCE_BY_FIELD,
+    STALE_FIELDS,
+    STATUS,
+    is_system,
+    provenance_of,
+)
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.history import COUNTING
 from metaxy_core.frames.nesting import nest
 from metaxy_core.graph import EdgePlan, FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.spec import LineageKind
 from metaxy_core.store.incoming import Rows
-from metaxy_core.store.reading import shown, stored
-from metaxy_core.store.scope import Scope
+from metaxy_core.store.reading import own_rows, shown, stored
 from metaxy_core.versioning import edge_rows
 from metaxy_core.versioning.increment import NEW, ORPHANED, STALE_STATUS
+from metaxy_core.versioning.names import commit_in, commits_in
 
 if TYPE_CHECKING:
     from metaxy_core.store.base import BaseStore
@@ -52,22 +60,22 @@ def todo(
     plan: FeaturePlan,
     labels: LazyFrame,
     tables: Mapping[FeatureKey, LazyFrame],
-    since: Mapping[FeatureKey, int],
 ) -> LazyFrame:
     """New and stale units with the parents' columns and the provenance to be written, flat."""
     todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
-    frame, scope = todo, Scope(plan, store.backend.dialect, todo, since=since)
+    frame = todo
     taken = {*plan.unit}
     for edge in plan.edges:
         if edge.kind is LineageKind.AGGREGATION or edge.parent.key not in tables:
             continue
-        rows = edge_rows(edge, _of_units(store, edge, tables[edge.parent.key], scope))
+        parent = store.graph.plan(edge.parent.key)
+        rows = _made_from(parent, edge, tables[edge.parent.key], todo)
         columns = [name for name in rows.collect_schema().names() if name not in edge.ids]
         renamed = {name: _free(edge, name, taken) for name in columns}
         taken |= set(renamed.values())
         clash = {name: new for name, new in renamed.items() if name != new}
         frame = frame.join(rows.rename(clash) if clash else rows, on=list(edge.on), how="left")
-    return frame
+    return frame.drop(*commits_in(plan, labels.collect_schema().names()))
 
 
 def todo_of_samples(
@@ -103,13 +111,17 @@ def inputs(edge: EdgePlan, parents: Mapping[FeatureKey, LazyFrame], labels: Lazy
     return rows.join(units, on=list(edge.on), how="semi")
 
 
-def _of_units(store: BaseStore, edge: EdgePlan, table: LazyFrame, scope: Scope) -> LazyFrame:
-    """A parent's stored rows, of the units to do alone."""
-    parent = store.graph.plan(edge.parent.key)
-    names = table.collect_schema().names()
-    seen = [name for name in names if name in COUNTING or not is_system(name)]
-    version = store.graph.versions[parent.key].feature
-    return stored(parent, scope.samples_in(parent, edge, table, seen, version), version)
+def _made_from(parent: FeaturePlan, edge: EdgePlan, table: LazyFrame, todo: LazyFrame) -> LazyFrame:
+    """The rows of a parent that units are to be made from, as the feature sees them."""
+    seen = [name for name in table.collect_schema().names() if not is_system(name)]
+    live = table.filter(~nw.col(OPEN) & nw.col(DELETED_AT).is_null()).select(*seen, COMMIT)
+    wanted = todo.select(
+        *(nw.col(column).alias(edge.own(column)) for column in edge.on),
+        nw.col(commit_in(edge)).alias(COMMIT),
+    )
+    # The commit was chosen by the comparison, and engines find rows by it.
+    rows = live.join(wanted, on=[*map(edge.own, edge.on), COMMIT], how="semi")
+    return edge_rows(edge, own_rows(parent, rows))
 
 
 def _free(edge: EdgePlan, name: str, taken: set[str]) -> str:

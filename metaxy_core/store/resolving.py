@@ -139,12 +139,9 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
     commits = list(scope.since.values())
     labels = engine.hold(labelled, key and ("labels", key, limits.key), uses, commits)
 
-    def rows_to_do(*commits: int) -> LazyFrame:
-        return todo(store, plan, labels, tables(), scope.after(commits).since)
-
     return LazyIncrement(
         labels,
-        Query(engine, rows_to_do, key and ("todo", key, tuple(scope.since)), [labels], commits),
+        Query(engine, lambda: todo(store, plan, labels, tables()), key and ("todo", key), [labels]),
         Query(
             engine,
             lambda: orphaned(store, plan, own(), labels),

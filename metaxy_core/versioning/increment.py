@@ -25,6 +25,7 @@ from metaxy_core.versioning.names import (
     STORED,
     STORED_INSIDE,
     WAITING,
+    commits_in,
     stored_provenance,
 )
 from metaxy_core.versioning.provenance import made_from
@@ -91,7 +92,7 @@ def compare(
 
     Columns out: the unit; `metaxy_status` ("new", "stale", "orphaned" or "waiting"); the fields
     that differ, joined by commas, in `metaxy_stale_fields`; the expected provenance of each
-    field. One row per unit that has a status.
+    field; the commits that `expected` tells. One row per unit that has a status.
     """
     both = dialect.full_join(expected, stored, plan.unit)
     if asked.sampled:
@@ -126,7 +127,8 @@ def compare(
     )
     provenances = [provenance_of(f.key) for f in plan.fields]
     chosen = labelled.filter(~nw.col(STATUS).is_null() & nw.col(INSIDE))
-    return chosen.select(*plan.unit, STATUS, STALE_FIELDS, *provenances)
+    commits = commits_in(plan, expected.collect_schema().names())
+    return chosen.select(*plan.unit, STATUS, STALE_FIELDS, *provenances, *commits)
 
 
 def hold_back(plan: FeaturePlan, labels: LazyFrame, failed: LazyFrame) -> LazyFrame:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
-from metaxy_core.graph import EdgePlan
+from metaxy_core.graph import EdgePlan, FeaturePlan
 from metaxy_core.keys import FieldKey
 
 EXPECTED: Final = "metaxy_is_expected"
@@ -23,6 +24,16 @@ def data_version_in(edge: EdgePlan, field: FieldKey) -> str:
 def present_in(edge: EdgePlan) -> str:
     """True where the unit has this parent, NULL where an optional one is absent."""
     return f"metaxy_edge{edge.index}_present"
+
+
+def commit_in(edge: EdgePlan) -> str:
+    """The commit of the parent's rows that a unit is made from; of a group there is none."""
+    return f"metaxy_edge{edge.index}_commit"
+
+
+def commits_in(plan: FeaturePlan, columns: Collection[str]) -> list[str]:
+    """Those of `commit_in` that are among columns."""
+    return [name for name in map(commit_in, plan.edges) if name in columns]
 
 
 def waiting_in(edge: EdgePlan) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import narwhals as nw
 
-from metaxy_core.columns import data_version_of, is_system, provenance_of
+from metaxy_core.columns import COMMIT, data_version_of, is_system, provenance_of
 from metaxy_core.errors import MetadataSchemaError
 from metaxy_core.frames.dialect import Dialect, LazyFrame
 from metaxy_core.frames.filters import Predicate, apply, everything, fits
@@ -18,6 +18,8 @@ from metaxy_core.versioning.names import (
     EXPECTED,
     INSIDE,
     WAITING,
+    commit_in,
+    commits_in,
     data_version_in,
     present_in,
     waiting_in,
@@ -39,8 +41,8 @@ def expected_units(
             parent that no store has is left out.
         nothing: the feature's id columns without rows, for when no parent is there.
 
-    Columns out: the unit, `metaxy_provenance__<field>`, and whether the unit waits for a parent;
-    one row per unit.
+    Columns out: the unit, `metaxy_provenance__<field>`, whether the unit waits for a parent, and
+    the commit of each parent's rows it is made from, where these have one; one row per unit.
     """
     there = [edge for edge in plan.joined if edge.parent.key in rows]
     units, known, full = nothing.select(*plan.unit), set(plan.unit), True
@@ -59,7 +61,8 @@ def expected_units(
     units = with_provenance(units, plan, scheme, dialect).with_columns(
         nw.any_horizontal(*waiting, ignore_nulls=True).alias(WAITING)
     )
-    return units.select(*plan.unit, *_provenances(plan), WAITING, _true(EXPECTED))
+    commits = commits_in(plan, units.collect_schema().names())
+    return units.select(*plan.unit, *_provenances(plan), WAITING, _true(EXPECTED), *commits)
 
 
 def sampled_units(
@@ -130,15 +133,18 @@ def seen_rows(edge: EdgePlan, rows: LazyFrame) -> LazyFrame:
 
 
 def _of_edge(edge: EdgePlan, rows: LazyFrame, scheme: HashScheme, dialect: Dialect) -> LazyFrame:
-    """One row per unit of the edge: `on`, a data version per field, waiting, present."""
+    """One row per unit of the edge: `on`, a data version per field, waiting, present, commit."""
     versions = {data_version_of(key): data_version_in(edge, key) for key in edge.fields}
     parent = seen_rows(edge, rows).rename(versions)
     lacking = [nw.col(name).is_null() for name in versions.values()]
     parent = parent.with_columns(_any(lacking).alias(waiting_in(edge)))
+    commit: list[nw.Expr] = []
     if edge.kind is LineageKind.AGGREGATION:
         parent = _grouped(edge, parent, list(versions.values()), scheme, dialect)
-    versions_in = versions.values()
-    return parent.select(*edge.on, *versions_in, waiting_in(edge), _true(present_in(edge)))
+    elif COMMIT in parent.collect_schema():  # forecast rows are in no commit yet
+        commit = [nw.col(COMMIT).alias(commit_in(edge))]
+    told = (*versions.values(), waiting_in(edge))
+    return parent.select(*edge.on, *told, _true(present_in(edge)), *commit)
 
 
 def _without(edge: EdgePlan, units: LazyFrame) -> LazyFrame:

@@ -3,7 +3,9 @@ SELECT
   "t38"."metaxy_status",
   "t38"."metaxy_stale_fields",
   "t38"."metaxy_provenance__audio",
-  "t38"."metaxy_provenance__frames"
+  "t38"."metaxy_provenance__frames",
+  "t38"."metaxy_edge0_commit",
+  "t38"."metaxy_edge1_commit"
 FROM (
   SELECT
     COALESCE("t37"."id", "t37"."id_right") AS "id",
@@ -11,6 +13,8 @@ FROM (
     "t37"."metaxy_provenance__frames",
     "t37"."metaxy_is_waiting",
     "t37"."metaxy_is_expected",
+    "t37"."metaxy_edge0_commit",
+    "t37"."metaxy_edge1_commit",
     "t37"."metaxy_stored__audio",
     "t37"."metaxy_stored__frames",
     "t37"."metaxy_is_stale",
@@ -86,6 +90,8 @@ FROM (
       "t36"."metaxy_provenance__frames",
       "t36"."metaxy_is_waiting",
       "t36"."metaxy_is_expected",
+      "t36"."metaxy_edge0_commit",
+      "t36"."metaxy_edge1_commit",
       "t29"."id" AS "id_right",
       "t29"."metaxy_stored__audio",
       "t29"."metaxy_stored__frames",
@@ -111,7 +117,9 @@ FROM (
         ) AS "metaxy_provenance__frames",
         COALESCE("t34"."metaxy_edge0_waiting", FALSE)
         OR COALESCE("t34"."metaxy_edge1_waiting", FALSE) AS "metaxy_is_waiting",
-        TRUE AS "metaxy_is_expected"
+        TRUE AS "metaxy_is_expected",
+        "t34"."metaxy_edge0_commit",
+        "t34"."metaxy_edge1_commit"
       FROM (
         SELECT
           "t33".*
@@ -123,10 +131,12 @@ FROM (
             "t32"."metaxy_edge0__frames",
             "t32"."metaxy_edge0_waiting",
             "t32"."metaxy_edge0_present",
+            "t32"."metaxy_edge0_commit",
             "t31"."id" AS "id_right",
             "t31"."metaxy_edge1__text",
             "t31"."metaxy_edge1_waiting",
-            "t31"."metaxy_edge1_present"
+            "t31"."metaxy_edge1_present",
+            "t31"."metaxy_edge1_commit"
           FROM (
             SELECT
               "t25"."id",
@@ -134,7 +144,8 @@ FROM (
               "t25"."metaxy_data_version__frames" AS "metaxy_edge0__frames",
               COALESCE("t25"."metaxy_data_version__audio" IS NULL, FALSE)
               OR COALESCE("t25"."metaxy_data_version__frames" IS NULL, FALSE) AS "metaxy_edge0_waiting",
-              TRUE AS "metaxy_edge0_present"
+              TRUE AS "metaxy_edge0_present",
+              "t25"."metaxy_commit" AS "metaxy_edge0_commit"
             FROM (
               SELECT
                 "t22".*
@@ -257,7 +268,8 @@ FROM (
               "t26"."id",
               "t26"."metaxy_data_version__text" AS "metaxy_edge1__text",
               COALESCE("t26"."metaxy_data_version__text" IS NULL, FALSE) AS "metaxy_edge1_waiting",
-              TRUE AS "metaxy_edge1_present"
+              TRUE AS "metaxy_edge1_present",
+              "t26"."metaxy_commit" AS "metaxy_edge1_commit"
             FROM (
               SELECT
                 "t23".*

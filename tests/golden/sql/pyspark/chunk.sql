@@ -1,44 +1,46 @@
 SELECT
-  `t26`.`id`,
-  `t26`.`metaxy_status`,
-  `t26`.`metaxy_stale_fields`,
-  `t26`.`metaxy_provenance__f`
+  `t25`.`id`,
+  `t25`.`metaxy_status`,
+  `t25`.`metaxy_stale_fields`,
+  `t25`.`metaxy_provenance__f`,
+  `t25`.`metaxy_edge0_commit`
 FROM (
   SELECT
-    COALESCE(`t25`.`id`, `t25`.`id_right`) AS `id`,
-    `t25`.`metaxy_provenance__f`,
-    `t25`.`metaxy_is_waiting`,
-    `t25`.`metaxy_is_expected`,
-    `t25`.`metaxy_stored__f`,
-    `t25`.`metaxy_is_stale`,
-    `t25`.`metaxy_stored_is_inside`,
-    `t25`.`metaxy_is_stored`,
-    COALESCE(`t25`.`metaxy_stored_is_inside`, TRUE) AS `metaxy_is_inside`,
+    COALESCE(`t24`.`id`, `t24`.`id_right`) AS `id`,
+    `t24`.`metaxy_provenance__f`,
+    `t24`.`metaxy_is_waiting`,
+    `t24`.`metaxy_is_expected`,
+    `t24`.`metaxy_edge0_commit`,
+    `t24`.`metaxy_stored__f`,
+    `t24`.`metaxy_is_stale`,
+    `t24`.`metaxy_stored_is_inside`,
+    `t24`.`metaxy_is_stored`,
+    COALESCE(`t24`.`metaxy_stored_is_inside`, TRUE) AS `metaxy_is_inside`,
     CASE
       WHEN NOT (
         NOT (
-          `t25`.`metaxy_is_expected` IS NULL
+          `t24`.`metaxy_is_expected` IS NULL
         )
       )
       THEN 'orphaned'
       ELSE CASE
-        WHEN COALESCE(`t25`.`metaxy_is_waiting`, FALSE)
+        WHEN COALESCE(`t24`.`metaxy_is_waiting`, FALSE)
         THEN 'waiting'
         ELSE CASE
           WHEN NOT (
             NOT (
-              `t25`.`metaxy_is_stored` IS NULL
+              `t24`.`metaxy_is_stored` IS NULL
             )
           )
           THEN 'new'
           ELSE CASE
             WHEN (
-              `t25`.`metaxy_stored__f` IS NULL
+              `t24`.`metaxy_stored__f` IS NULL
             )
             OR (
-              `t25`.`metaxy_provenance__f` <> `t25`.`metaxy_stored__f`
+              `t24`.`metaxy_provenance__f` <> `t24`.`metaxy_stored__f`
             )
-            OR COALESCE(`t25`.`metaxy_is_stale`, FALSE)
+            OR COALESCE(`t24`.`metaxy_is_stale`, FALSE)
             THEN 'stale'
             ELSE NULL
           END
@@ -49,10 +51,10 @@ FROM (
       ',',
       CASE
         WHEN (
-          `t25`.`metaxy_stored__f` IS NULL
+          `t24`.`metaxy_stored__f` IS NULL
         )
         OR (
-          `t25`.`metaxy_provenance__f` <> `t25`.`metaxy_stored__f`
+          `t24`.`metaxy_provenance__f` <> `t24`.`metaxy_stored__f`
         )
         THEN 'f'
         ELSE NULL
@@ -60,170 +62,166 @@ FROM (
     ) AS `metaxy_stale_fields`
   FROM (
     SELECT
-      `t22`.`id`,
-      `t22`.`metaxy_provenance__f`,
-      `t22`.`metaxy_is_waiting`,
-      `t22`.`metaxy_is_expected`,
-      `t24`.`id` AS `id_right`,
-      `t24`.`metaxy_stored__f`,
-      `t24`.`metaxy_is_stale`,
-      `t24`.`metaxy_stored_is_inside`,
-      `t24`.`metaxy_is_stored`
+      `t20`.`id`,
+      `t20`.`metaxy_provenance__f`,
+      `t20`.`metaxy_is_waiting`,
+      `t20`.`metaxy_is_expected`,
+      `t20`.`metaxy_edge0_commit`,
+      `t23`.`id` AS `id_right`,
+      `t23`.`metaxy_stored__f`,
+      `t23`.`metaxy_is_stale`,
+      `t23`.`metaxy_stored_is_inside`,
+      `t23`.`metaxy_is_stored`
     FROM (
       SELECT
-        `t19`.`id`,
-        `t19`.`metaxy_provenance__f`,
-        COALESCE(`t19`.`metaxy_edge0_waiting`, FALSE) AS `metaxy_is_waiting`,
-        TRUE AS `metaxy_is_expected`
+        `t16`.`id`,
+        MD5(
+          CONCAT(
+            CONCAT('2a8b4be83329b036b174f84aa2f1932b', '', `t16`.`metaxy_data_version__audio`),
+            '',
+            `t16`.`metaxy_data_version__frames`
+          )
+        ) AS `metaxy_provenance__f`,
+        COALESCE(
+          COALESCE(`t16`.`metaxy_data_version__audio` IS NULL, FALSE)
+          OR COALESCE(`t16`.`metaxy_data_version__frames` IS NULL, FALSE),
+          FALSE
+        ) AS `metaxy_is_waiting`,
+        TRUE AS `metaxy_is_expected`,
+        `t16`.`metaxy_commit` AS `metaxy_edge0_commit`
       FROM (
         SELECT
-          `t16`.`id`,
-          `t16`.`metaxy_data_version__audio` AS `metaxy_edge0__audio`,
-          `t16`.`metaxy_data_version__frames` AS `metaxy_edge0__frames`,
-          COALESCE(`t16`.`metaxy_data_version__audio` IS NULL, FALSE)
-          OR COALESCE(`t16`.`metaxy_data_version__frames` IS NULL, FALSE) AS `metaxy_edge0_waiting`,
-          TRUE AS `metaxy_edge0_present`,
-          MD5(
-            CONCAT(
-              CONCAT('2a8b4be83329b036b174f84aa2f1932b', '', `t16`.`metaxy_data_version__audio`),
-              '',
-              `t16`.`metaxy_data_version__frames`
-            )
-          ) AS `metaxy_provenance__f`
+          `t14`.`id`,
+          `t14`.`speaker`,
+          `t14`.`metaxy_provenance__audio`,
+          `t14`.`metaxy_data_version__audio`,
+          `t14`.`metaxy_provenance__frames`,
+          `t14`.`metaxy_data_version__frames`,
+          `t14`.`metaxy_provenance`,
+          `t14`.`metaxy_data_version`,
+          `t14`.`metaxy_feature_version`,
+          `t14`.`metaxy_snapshot_version`,
+          `t14`.`metaxy_created_at`,
+          `t14`.`metaxy_updated_at`,
+          `t14`.`metaxy_deleted_at`,
+          `t14`.`metaxy_materialization_id`,
+          `t14`.`metaxy_commit`,
+          `t14`.`metaxy_write_id`,
+          `t14`.`metaxy_open`,
+          `t14`.`metaxy_chosen`
         FROM (
           SELECT
-            `t14`.`id`,
-            `t14`.`speaker`,
-            `t14`.`metaxy_provenance__audio`,
-            `t14`.`metaxy_data_version__audio`,
-            `t14`.`metaxy_provenance__frames`,
-            `t14`.`metaxy_data_version__frames`,
-            `t14`.`metaxy_provenance`,
-            `t14`.`metaxy_data_version`,
-            `t14`.`metaxy_feature_version`,
-            `t14`.`metaxy_snapshot_version`,
-            `t14`.`metaxy_created_at`,
-            `t14`.`metaxy_updated_at`,
-            `t14`.`metaxy_deleted_at`,
-            `t14`.`metaxy_materialization_id`,
-            `t14`.`metaxy_commit`,
-            `t14`.`metaxy_write_id`,
-            `t14`.`metaxy_open`,
-            `t14`.`metaxy_chosen`
+            `t4`.`id`,
+            `t4`.`speaker`,
+            `t4`.`metaxy_provenance__audio`,
+            `t4`.`metaxy_data_version__audio`,
+            `t4`.`metaxy_provenance__frames`,
+            `t4`.`metaxy_data_version__frames`,
+            `t4`.`metaxy_provenance`,
+            `t4`.`metaxy_data_version`,
+            `t4`.`metaxy_feature_version`,
+            `t4`.`metaxy_snapshot_version`,
+            `t4`.`metaxy_created_at`,
+            `t4`.`metaxy_updated_at`,
+            `t4`.`metaxy_deleted_at`,
+            `t4`.`metaxy_materialization_id`,
+            `t4`.`metaxy_commit`,
+            `t4`.`metaxy_write_id`,
+            `t4`.`metaxy_open`,
+            `t12`.`id` AS `id_right`,
+            `t12`.`metaxy_chosen`
           FROM (
             SELECT
-              `t4`.`id`,
-              `t4`.`speaker`,
-              `t4`.`metaxy_provenance__audio`,
-              `t4`.`metaxy_data_version__audio`,
-              `t4`.`metaxy_provenance__frames`,
-              `t4`.`metaxy_data_version__frames`,
-              `t4`.`metaxy_provenance`,
-              `t4`.`metaxy_data_version`,
-              `t4`.`metaxy_feature_version`,
-              `t4`.`metaxy_snapshot_version`,
-              `t4`.`metaxy_created_at`,
-              `t4`.`metaxy_updated_at`,
-              `t4`.`metaxy_deleted_at`,
-              `t4`.`metaxy_materialization_id`,
-              `t4`.`metaxy_commit`,
-              `t4`.`metaxy_write_id`,
-              `t4`.`metaxy_open`,
-              `t12`.`id` AS `id_right`,
-              `t12`.`metaxy_chosen`
+              *
+            FROM `video` AS `t0`
+            WHERE
+              NOT (
+                `t0`.`metaxy_open`
+              ) AND `t0`.`metaxy_deleted_at` IS NULL
+          ) AS `t4`
+          LEFT OUTER JOIN (
+            SELECT
+              `t8`.`id`,
+              COALESCE(
+                CASE
+                  WHEN `t8`.`metaxy_preferred` >= COALESCE(`t8`.`metaxy_barrier`, -1)
+                  THEN `t8`.`metaxy_preferred`
+                  ELSE NULL
+                END,
+                CASE
+                  WHEN `t8`.`metaxy_last` >= COALESCE(`t8`.`metaxy_barrier`, -1)
+                  THEN `t8`.`metaxy_last`
+                  ELSE NULL
+                END,
+                -1
+              ) AS `metaxy_chosen`
             FROM (
               SELECT
-                *
-              FROM `video` AS `t0`
-              WHERE
-                NOT (
-                  `t0`.`metaxy_open`
-                ) AND `t0`.`metaxy_deleted_at` IS NULL
-            ) AS `t4`
-            LEFT OUTER JOIN (
-              SELECT
-                `t8`.`id`,
-                COALESCE(
-                  CASE
-                    WHEN `t8`.`metaxy_preferred` >= COALESCE(`t8`.`metaxy_barrier`, -1)
-                    THEN `t8`.`metaxy_preferred`
-                    ELSE NULL
-                  END,
-                  CASE
-                    WHEN `t8`.`metaxy_last` >= COALESCE(`t8`.`metaxy_barrier`, -1)
-                    THEN `t8`.`metaxy_last`
-                    ELSE NULL
-                  END,
-                  -1
-                ) AS `metaxy_chosen`
+                `t6`.`id`,
+                COUNT(*) AS `metaxy_rows`,
+                MAX(`t6`.`metaxy_barrier`) AS `metaxy_barrier`,
+                MAX(`t6`.`metaxy_last`) AS `metaxy_last`,
+                MAX(`t6`.`metaxy_preferred`) AS `metaxy_preferred`
               FROM (
                 SELECT
-                  `t6`.`id`,
-                  COUNT(*) AS `metaxy_rows`,
-                  MAX(`t6`.`metaxy_barrier`) AS `metaxy_barrier`,
-                  MAX(`t6`.`metaxy_last`) AS `metaxy_last`,
-                  MAX(`t6`.`metaxy_preferred`) AS `metaxy_preferred`
-                FROM (
-                  SELECT
-                    `t0`.`id`,
-                    `t0`.`speaker`,
-                    `t0`.`metaxy_provenance__audio`,
-                    `t0`.`metaxy_data_version__audio`,
-                    `t0`.`metaxy_provenance__frames`,
-                    `t0`.`metaxy_data_version__frames`,
-                    `t0`.`metaxy_provenance`,
-                    `t0`.`metaxy_data_version`,
-                    `t0`.`metaxy_feature_version`,
-                    `t0`.`metaxy_snapshot_version`,
-                    `t0`.`metaxy_created_at`,
-                    `t0`.`metaxy_updated_at`,
-                    `t0`.`metaxy_deleted_at`,
-                    `t0`.`metaxy_materialization_id`,
-                    `t0`.`metaxy_commit`,
-                    `t0`.`metaxy_write_id`,
-                    `t0`.`metaxy_open`,
-                    CASE
-                      WHEN NOT (
-                        `t0`.`metaxy_deleted_at` IS NULL
-                      )
-                      THEN `t0`.`metaxy_commit`
-                      ELSE NULL
-                    END AS `metaxy_barrier`,
-                    CASE WHEN `t0`.`metaxy_deleted_at` IS NULL THEN `t0`.`metaxy_commit` ELSE NULL END AS `metaxy_last`,
-                    CASE
-                      WHEN (
-                        `t0`.`metaxy_deleted_at` IS NULL
-                      )
-                      AND (
-                        `t0`.`metaxy_feature_version` = 'fe9fa94c4de44d946b5d6ae0cd56413de41e23b52cf27a6006055e05807a6245'
-                      )
-                      THEN `t0`.`metaxy_commit`
-                      ELSE NULL
-                    END AS `metaxy_preferred`
-                  FROM `video` AS `t0`
-                  WHERE
-                    NOT (
-                      `t0`.`metaxy_open`
+                  `t0`.`id`,
+                  `t0`.`speaker`,
+                  `t0`.`metaxy_provenance__audio`,
+                  `t0`.`metaxy_data_version__audio`,
+                  `t0`.`metaxy_provenance__frames`,
+                  `t0`.`metaxy_data_version__frames`,
+                  `t0`.`metaxy_provenance`,
+                  `t0`.`metaxy_data_version`,
+                  `t0`.`metaxy_feature_version`,
+                  `t0`.`metaxy_snapshot_version`,
+                  `t0`.`metaxy_created_at`,
+                  `t0`.`metaxy_updated_at`,
+                  `t0`.`metaxy_deleted_at`,
+                  `t0`.`metaxy_materialization_id`,
+                  `t0`.`metaxy_commit`,
+                  `t0`.`metaxy_write_id`,
+                  `t0`.`metaxy_open`,
+                  CASE
+                    WHEN NOT (
+                      `t0`.`metaxy_deleted_at` IS NULL
                     )
-                ) AS `t6`
-                GROUP BY
-                  1
-              ) AS `t8`
-              WHERE
-                `t8`.`metaxy_rows` > 1
-            ) AS `t12`
-              ON `t4`.`id` = `t12`.`id`
-          ) AS `t14`
-        ) AS `t16`
-        WHERE
-          (
-            `t16`.`metaxy_chosen` IS NULL
-          )
-          OR (
-            `t16`.`metaxy_chosen` = `t16`.`metaxy_commit`
-          )
-      ) AS `t19`
-    ) AS `t22`
+                    THEN `t0`.`metaxy_commit`
+                    ELSE NULL
+                  END AS `metaxy_barrier`,
+                  CASE WHEN `t0`.`metaxy_deleted_at` IS NULL THEN `t0`.`metaxy_commit` ELSE NULL END AS `metaxy_last`,
+                  CASE
+                    WHEN (
+                      `t0`.`metaxy_deleted_at` IS NULL
+                    )
+                    AND (
+                      `t0`.`metaxy_feature_version` = 'fe9fa94c4de44d946b5d6ae0cd56413de41e23b52cf27a6006055e05807a6245'
+                    )
+                    THEN `t0`.`metaxy_commit`
+                    ELSE NULL
+                  END AS `metaxy_preferred`
+                FROM `video` AS `t0`
+                WHERE
+                  NOT (
+                    `t0`.`metaxy_open`
+                  )
+              ) AS `t6`
+              GROUP BY
+                1
+            ) AS `t8`
+            WHERE
+              `t8`.`metaxy_rows` > 1
+          ) AS `t12`
+            ON `t4`.`id` = `t12`.`id`
+        ) AS `t14`
+      ) AS `t16`
+      WHERE
+        (
+          `t16`.`metaxy_chosen` IS NULL
+        )
+        OR (
+          `t16`.`metaxy_chosen` = `t16`.`metaxy_commit`
+        )
+    ) AS `t20`
     FULL OUTER JOIN (
       SELECT
         *
@@ -370,12 +368,12 @@ FROM (
         ) AS `t18`
         GROUP BY
           1
-      ) AS `t20`
-    ) AS `t24`
-      ON `t22`.`id` = `t24`.`id`
-  ) AS `t25`
-) AS `t26`
+      ) AS `t21`
+    ) AS `t23`
+      ON `t20`.`id` = `t23`.`id`
+  ) AS `t24`
+) AS `t25`
 WHERE
   NOT (
-    `t26`.`metaxy_status` IS NULL
-  ) AND `t26`.`metaxy_is_inside`
+    `t25`.`metaxy_status` IS NULL
+  ) AND `t25`.`metaxy_is_inside`

@@ -2,13 +2,15 @@ SELECT
   "t27"."id",
   "t27"."metaxy_status",
   "t27"."metaxy_stale_fields",
-  "t27"."metaxy_provenance__f"
+  "t27"."metaxy_provenance__f",
+  "t27"."metaxy_edge0_commit"
 FROM (
   SELECT
     COALESCE("t26"."id", "t26"."id_right") AS "id",
     "t26"."metaxy_provenance__f",
     "t26"."metaxy_is_waiting",
     "t26"."metaxy_is_expected",
+    "t26"."metaxy_edge0_commit",
     "t26"."metaxy_stored__f",
     "t26"."metaxy_is_stale",
     "t26"."metaxy_stored_is_inside",
@@ -64,6 +66,7 @@ FROM (
       "t25"."metaxy_provenance__f",
       "t25"."metaxy_is_waiting",
       "t25"."metaxy_is_expected",
+      "t25"."metaxy_edge0_commit",
       "t22"."id" AS "id_right",
       "t22"."metaxy_stored__f",
       "t22"."metaxy_is_stale",
@@ -74,7 +77,8 @@ FROM (
         "t23"."id",
         "t23"."metaxy_provenance__f",
         COALESCE("t23"."metaxy_edge0_waiting", FALSE) AS "metaxy_is_waiting",
-        TRUE AS "metaxy_is_expected"
+        TRUE AS "metaxy_is_expected",
+        "t23"."metaxy_edge0_commit"
       FROM (
         SELECT
           "t19"."id",
@@ -82,6 +86,7 @@ FROM (
           "t19"."metaxy_edge0__frames",
           "t19"."metaxy_edge0_waiting",
           "t19"."metaxy_edge0_present",
+          "t19"."metaxy_edge0_commit",
           LOWER(TO_HEX(MD5(TO_UTF8("t19"."metaxy_provenance__f")))) AS "metaxy_provenance__f"
         FROM (
           SELECT
@@ -91,6 +96,7 @@ FROM (
             COALESCE("t16"."metaxy_data_version__audio" IS NULL, FALSE)
             OR COALESCE("t16"."metaxy_data_version__frames" IS NULL, FALSE) AS "metaxy_edge0_waiting",
             TRUE AS "metaxy_edge0_present",
+            "t16"."metaxy_commit" AS "metaxy_edge0_commit",
             CONCAT(
               CONCAT('2a8b4be83329b036b174f84aa2f1932b', '', "t16"."metaxy_data_version__audio"),
               '',

@@ -3,7 +3,9 @@ SELECT
   "t40"."metaxy_status",
   "t40"."metaxy_stale_fields",
   "t40"."metaxy_provenance__audio",
-  "t40"."metaxy_provenance__frames"
+  "t40"."metaxy_provenance__frames",
+  "t40"."metaxy_edge0_commit",
+  "t40"."metaxy_edge1_commit"
 FROM (
   SELECT
     COALESCE("t39"."id", "t39"."id_right") AS "id",
@@ -11,6 +13,8 @@ FROM (
     "t39"."metaxy_provenance__frames",
     "t39"."metaxy_is_waiting",
     "t39"."metaxy_is_expected",
+    "t39"."metaxy_edge0_commit",
+    "t39"."metaxy_edge1_commit",
     "t39"."metaxy_stored__audio",
     "t39"."metaxy_stored__frames",
     "t39"."metaxy_is_stale",
@@ -86,6 +90,8 @@ FROM (
       "t38"."metaxy_provenance__frames",
       "t38"."metaxy_is_waiting",
       "t38"."metaxy_is_expected",
+      "t38"."metaxy_edge0_commit",
+      "t38"."metaxy_edge1_commit",
       "t29"."id" AS "id_right",
       "t29"."metaxy_stored__audio",
       "t29"."metaxy_stored__frames",
@@ -99,7 +105,9 @@ FROM (
         "t36"."metaxy_provenance__frames",
         COALESCE("t36"."metaxy_edge0_waiting", FALSE)
         OR COALESCE("t36"."metaxy_edge1_waiting", FALSE) AS "metaxy_is_waiting",
-        TRUE AS "metaxy_is_expected"
+        TRUE AS "metaxy_is_expected",
+        "t36"."metaxy_edge0_commit",
+        "t36"."metaxy_edge1_commit"
       FROM (
         SELECT
           "t35"."id",
@@ -107,9 +115,11 @@ FROM (
           "t35"."metaxy_edge0__frames",
           "t35"."metaxy_edge0_waiting",
           "t35"."metaxy_edge0_present",
+          "t35"."metaxy_edge0_commit",
           "t35"."metaxy_edge1__text",
           "t35"."metaxy_edge1_waiting",
           "t35"."metaxy_edge1_present",
+          "t35"."metaxy_edge1_commit",
           LOWER(TO_HEX(MD5(TO_UTF8("t35"."metaxy_provenance__audio")))) AS "metaxy_provenance__audio",
           LOWER(TO_HEX(MD5(TO_UTF8("t35"."metaxy_provenance__frames")))) AS "metaxy_provenance__frames"
         FROM (
@@ -119,9 +129,11 @@ FROM (
             "t34"."metaxy_edge0__frames",
             "t34"."metaxy_edge0_waiting",
             "t34"."metaxy_edge0_present",
+            "t34"."metaxy_edge0_commit",
             "t34"."metaxy_edge1__text",
             "t34"."metaxy_edge1_waiting",
             "t34"."metaxy_edge1_present",
+            "t34"."metaxy_edge1_commit",
             CONCAT(
               CONCAT(
                 '7fe3dbe401b4e367b9cd61bf5044f616',
@@ -155,9 +167,11 @@ FROM (
               "t33"."metaxy_edge0__frames",
               "t33"."metaxy_edge0_waiting",
               "t33"."metaxy_edge0_present",
+              "t33"."metaxy_edge0_commit",
               "t33"."metaxy_edge1__text",
               "t33"."metaxy_edge1_waiting",
-              "t33"."metaxy_edge1_present"
+              "t33"."metaxy_edge1_present",
+              "t33"."metaxy_edge1_commit"
             FROM (
               SELECT
                 "t32"."id",
@@ -165,10 +179,12 @@ FROM (
                 "t32"."metaxy_edge0__frames",
                 "t32"."metaxy_edge0_waiting",
                 "t32"."metaxy_edge0_present",
+                "t32"."metaxy_edge0_commit",
                 "t31"."id" AS "id_right",
                 "t31"."metaxy_edge1__text",
                 "t31"."metaxy_edge1_waiting",
-                "t31"."metaxy_edge1_present"
+                "t31"."metaxy_edge1_present",
+                "t31"."metaxy_edge1_commit"
               FROM (
                 SELECT
                   "t25"."id",
@@ -176,7 +192,8 @@ FROM (
                   "t25"."metaxy_data_version__frames" AS "metaxy_edge0__frames",
                   COALESCE("t25"."metaxy_data_version__audio" IS NULL, FALSE)
                   OR COALESCE("t25"."metaxy_data_version__frames" IS NULL, FALSE) AS "metaxy_edge0_waiting",
-                  TRUE AS "metaxy_edge0_present"
+                  TRUE AS "metaxy_edge0_present",
+                  "t25"."metaxy_commit" AS "metaxy_edge0_commit"
                 FROM (
                   SELECT
                     "t22"."id",
@@ -315,7 +332,8 @@ FROM (
                   "t26"."id",
                   "t26"."metaxy_data_version__text" AS "metaxy_edge1__text",
                   COALESCE("t26"."metaxy_data_version__text" IS NULL, FALSE) AS "metaxy_edge1_waiting",
-                  TRUE AS "metaxy_edge1_present"
+                  TRUE AS "metaxy_edge1_present",
+                  "t26"."metaxy_commit" AS "metaxy_edge1_commit"
                 FROM (
                   SELECT
                     "t23"."id",
