@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,13 @@ from metaxy_core.backends.waiting import telling
 from metaxy_core.columns import COMMIT
 from metaxy_core.errors import StoreUnavailableError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
-from metaxy_core.frames.ibis import IbisDialect, SqlFunctions, builtin, join_sorted_text
+from metaxy_core.frames.ibis import (
+    IbisDialect,
+    SqlFunctions,
+    builtin,
+    few_rows_by_position,
+    join_sorted_text,
+)
 from metaxy_core.hashing import HashAlgorithm
 
 MEMORY = ":memory:"
@@ -42,12 +49,11 @@ _COMPILING = threading.Lock()
 _SEQUENCE = "metaxy_commit_order"
 OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 _CORRUPT = ("not a valid DuckDB", "Corrupt", "checksum", "Checksum", "Could not read enough bytes")
-_DIALECT = IbisDialect(
-    "duckdb",
-    SqlFunctions(
-        digests={name: builtin(name.value) for name in HashAlgorithm},
-        join_sorted=join_sorted_text,
-    ),
+_PUSHED = 10_000
+"""Up to so many positions of rows that are looked for are pushed into a scan."""
+FUNCTIONS = SqlFunctions(
+    digests={name: builtin(name.value) for name in HashAlgorithm},
+    join_sorted=join_sorted_text,
 )
 
 
@@ -60,7 +66,7 @@ class DuckDBBackend(SqlBackend):
         config: DuckDB settings, as `duckdb.connect` takes them.
     """
 
-    dialect = _DIALECT
+    dialect = IbisDialect("duckdb", replace(FUNCTIONS, few_rows=few_rows_by_position))
     failures = (OSError, duckdb.Error)
     gaps: Mapping[Capability, Gap] = {
         "several writers": never("a file is one process's at a time: others wait for it"),
@@ -91,11 +97,17 @@ class DuckDBBackend(SqlBackend):
         if self.path == MEMORY:
             if self._memory is None:
                 connection = duckdb.connect(MEMORY, config=OFFLINE | self.config)
-                self._memory = ibis.duckdb.from_connection(connection)
+                self._memory = self._wrapped(connection)
             yield self._memory
         else:
             with self._connect(mode) as connection:
-                yield ibis.duckdb.from_connection(connection)
+                yield self._wrapped(connection)
+
+    def _wrapped(self, connection: duckdb.DuckDBPyConnection) -> Any:
+        # Not in `config`, in which all connections of a process to a file have to agree.
+        if "dynamic_or_filter_threshold" not in self.config:
+            connection.execute(f"SET SESSION dynamic_or_filter_threshold = {_PUSHED}")
+        return ibis.duckdb.from_connection(connection)
 
     def prepare(self) -> None:
         """See `SqlBackend.prepare`."""

@@ -17,13 +17,14 @@ import ibis
 import tenacity
 
 from metaxy_core.backends.base import Capability, Gap, Mode, T, never
-from metaxy_core.backends.duckdb import OFFLINE, DuckDBBackend, is_lock
+from metaxy_core.backends.duckdb import FUNCTIONS, OFFLINE, DuckDBBackend, is_lock
 from metaxy_core.backends.files import MAKE_IT, make_folder
 from metaxy_core.backends.scanned import check_address
 from metaxy_core.backends.sql import text_with_nul
 from metaxy_core.backends.waiting import telling
 from metaxy_core.errors import ConfigError, MissingExtraError, StoreUnavailableError
 from metaxy_core.frames.dialect import DataFrame
+from metaxy_core.frames.ibis import IbisDialect
 
 _LAKE = "lake"
 _COUNTER = "metaxy_system__commits"
@@ -45,6 +46,7 @@ class DuckLakeBackend(DuckDBBackend):
         config: DuckDB settings, as `duckdb.connect` takes them.
     """
 
+    dialect = IbisDialect("duckdb", FUNCTIONS)
     gaps: Mapping[Capability, Gap] = {
         "NUL in texts": never("DuckLake 1.5 writes the bounds of a column into queries of its own"),
     }

@@ -28,6 +28,10 @@ class Dialect(Protocol):
         on each side."""
         ...
 
+    def few_rows(self, rows: LazyFrame, wanted: LazyFrame, on: Sequence[str]) -> LazyFrame:
+        """The rows that agree with a wanted one in `on`: a semi join, where few are wanted."""
+        ...
+
     def presentable(self, frame: LazyFrame) -> LazyFrame:
         """The frame where structs and lists can be made: as it is, or read into memory when it is
         collected."""
@@ -55,6 +59,11 @@ def full_join(left: LazyFrame, right: LazyFrame, on: Sequence[str]) -> LazyFrame
     return joined.with_columns(
         nw.coalesce(nw.col(column), nw.col(f"{column}_right")).alias(column) for column in on
     ).drop(*(f"{column}_right" for column in on))
+
+
+def few_rows(rows: LazyFrame, wanted: LazyFrame, on: Sequence[str]) -> LazyFrame:
+    """`Dialect.few_rows` for engines without a better way."""
+    return rows.join(wanted, on=list(on), how="semi")
 
 
 def lazy(native: Any) -> LazyFrame:

@@ -12,7 +12,7 @@ from typing import Final
 import narwhals as nw
 
 from metaxy_core.columns import COMMIT, DELETED_AT, FEATURE_VERSION, OPEN
-from metaxy_core.frames.dialect import LazyFrame
+from metaxy_core.frames.dialect import Dialect, LazyFrame
 
 COUNTING: Final = (COMMIT, DELETED_AT, FEATURE_VERSION, OPEN)
 """What decides which rows count."""
@@ -50,6 +50,7 @@ def deciding_rows(
     version: str,
     wanted: LazyFrame,
     since: int | None,
+    dialect: Dialect,
 ) -> LazyFrame:
     """The rows of the wanted units that decide which stored rows these have.
 
@@ -61,13 +62,13 @@ def deciding_rows(
     """
     on = list(unit)
     if since is None:
-        return rows.select(*columns).join(wanted, on=on, how="semi")
+        return dialect.few_rows(rows, wanted, on).select(*columns)
     # Each part begins from the table: engines would read one that is shared as a whole first.
     later = rows.filter(nw.col(COMMIT) > since).select(*columns).join(wanted, on=on, how="semi")
     last = _last_commits(later, on, version)
     decided = last.filter(_is_from_barrier(_PREFERRED)).select(*on)
     others = wanted.select(*on).join(decided, on=on, how="anti")
-    earlier = rows.select(*columns).join(others, on=on, how="semi")
+    earlier = dialect.few_rows(rows, others, on).select(*columns)
     return nw.concat([later.join(decided, on=on, how="semi"), earlier])
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import narwhals as nw
 
 from metaxy_core.frames.deferred import deferred
-from metaxy_core.frames.dialect import LazyFrame, full_join, lazy
+from metaxy_core.frames.dialect import LazyFrame, few_rows, full_join, lazy
 from metaxy_core.frames.nesting import with_missing
 from metaxy_core.hashing import SEPARATOR, HashAlgorithm
+
+Joined: TypeAlias = Callable[[LazyFrame, LazyFrame, Sequence[str]], LazyFrame]
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,14 @@ class SqlFunctions:
         digests: per algorithm, text to lower-case hex.
         join_sorted: texts of a group, sorted bytewise, joined by the separator.
     has_structs: whether a query may give structs and lists.
-    full_join: see `Dialect.full_join`.
+    full_join, few_rows: see `Dialect`.
     """
 
     digests: Mapping[HashAlgorithm, Callable[[ir.StringValue], ir.StringValue]]
     join_sorted: Callable[[ir.StringColumn, str], ir.StringScalar]
     has_structs: bool = True
-    full_join: Callable[[LazyFrame, LazyFrame, Sequence[str]], LazyFrame] = full_join
+    full_join: Joined = full_join
+    few_rows: Joined = few_rows
 
 
 class IbisDialect:
@@ -41,6 +45,7 @@ class IbisDialect:
         self.functions = functions
         self.algorithms = frozenset(functions.digests)
         self.full_join = functions.full_join
+        self.few_rows = functions.few_rows
 
     def presentable(self, frame: LazyFrame) -> LazyFrame:
         """See `Dialect.presentable`."""
@@ -91,6 +96,18 @@ def full_join_by_group(left: LazyFrame, right: LazyFrame, on: Sequence[str]) -> 
     }
     sides = [with_missing(side, columns).select(*on, *columns) for side in (left, right)]
     return nw.concat(sides).group_by(*on).agg(nw.col(name).max() for name in columns)
+
+
+def few_rows_by_position(rows: LazyFrame, wanted: LazyFrame, on: Sequence[str]) -> LazyFrame:
+    """`Dialect.few_rows` where an engine reads all columns of a table before it joins: the
+    positions of the rows are found first, by `on` alone."""
+    table = _native(rows)
+    if not isinstance(table.op(), ops.DatabaseTable):
+        return few_rows(rows, wanted, on)
+    position = "metaxy_position"
+    placed = table.select(*on, table.rowid().name(position))
+    found = placed.semi_join(_native(wanted), list(on))[position]
+    return lazy(table.filter(table.rowid().isin(found)))
 
 
 def _native(frame: LazyFrame) -> ibis.Table:

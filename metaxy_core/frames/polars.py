@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 import polars_hash as plh
 
-from metaxy_core.frames.dialect import LazyFrame, full_join, lazy
+from metaxy_core.frames.dialect import LazyFrame, few_rows, full_join, lazy
 from metaxy_core.hashing import SEPARATOR, HashAlgorithm
 
 
@@ -20,6 +20,10 @@ class PolarsDialect:
     def full_join(self, left: LazyFrame, right: LazyFrame, on: Sequence[str]) -> LazyFrame:
         """See `Dialect.full_join`."""
         return full_join(left, right, on)
+
+    def few_rows(self, rows: LazyFrame, wanted: LazyFrame, on: Sequence[str]) -> LazyFrame:
+        """See `Dialect.few_rows`."""
+        return few_rows(rows, wanted, on)
 
     def presentable(self, frame: LazyFrame) -> LazyFrame:
         """See `Dialect.presentable`."""

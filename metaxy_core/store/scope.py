@@ -90,7 +90,7 @@ class Scope:
             if self.units is None:
                 return self._kept(rows.select(*columns), own)
             wanted, after = self._named(own, rows), self.since.get(parent.key)
-            return deciding_rows(rows, columns, parent.unit, version, wanted, after)
+            return deciding_rows(rows, columns, parent.unit, version, wanted, after, self.dialect)
         # A group that a sample has left loses it: its other rows must be seen too.
         unit = list(parent.unit)
         samples = self._kept(rows, own).select(*unit).unique(unit, keep="any")
@@ -102,7 +102,7 @@ class Scope:
             rows = self.buckets.within(rows, [names[c] for c in self.plan.unit], self.dialect)
         if self.units is None:
             return rows
-        return rows.join(self._named(names, rows), on=list(names.values()), how="semi")
+        return self.dialect.few_rows(rows, self._named(names, rows), list(names.values()))
 
     def _named(self, names: Mapping[str, str], rows: LazyFrame) -> LazyFrame:
         """The units as the rows call them, and with their types: plans know fewer than engines."""
