@@ -14,13 +14,19 @@ MEMBERS, CHILDREN = 10, 2
 
 
 def samples(
-    root: Feature, count: int, *, first: int = 0, version: int = 0, ids: Ids = "text"
+    root: Feature,
+    count: int,
+    *,
+    first: int = 0,
+    step: int = 1,
+    version: int = 0,
+    ids: Ids = "text",
 ) -> pl.DataFrame:
-    """Samples of a root, with a text of one's own for each field.
+    """Samples of a root, every `step`-th, with a text of one's own for each field.
 
     Of another `version` they differ in the first field alone.
     """
-    number = pl.int_range(first, first + count, dtype=pl.Int64)
+    number = pl.int_range(first, first + count * step, step, dtype=pl.Int64)
     texts = {name: pl.format(f"{name}-{{}}", number) for name in root.fields}
     changing = next(iter(texts))
     texts[changing] = pl.format(f"{changing}-{{}}-{version}", number)

@@ -65,20 +65,27 @@ def fill(
 
 
 def change(
-    store: MetadataStore, shape: Shape, count: int, *, ids: Ids = "text", version: int = -1
+    store: MetadataStore,
+    shape: Shape,
+    count: int,
+    *,
+    step: int = 1,
+    ids: Ids = "text",
+    version: int = -1,
 ) -> None:
-    """Store other data of the first `count` samples of the first root."""
+    """Store other data of `count` samples of the first root, every `step`-th from the first."""
     if count:
-        write_samples(store, shape.roots[0], count, ids=ids, version=version)
+        write_samples(store, shape.roots[0], count, step=step, ids=ids, version=version)
 
 
 def write_samples(
-    store: MetadataStore, root: Feature, count: int, *, ids: Ids, version: int
+    store: MetadataStore, root: Feature, count: int, *, ids: Ids, version: int, step: int = 1
 ) -> None:
     """Store samples of a root, in parts."""
     for first in range(0, count, PART):
         part = min(PART, count - first)
-        store.write(root.key, samples(root, part, first=first, version=version, ids=ids))
+        rows = samples(root, part, first=first * step, step=step, version=version, ids=ids)
+        store.write(root.key, rows)
 
 
 def settle(store: MetadataStore, shape: Shape) -> None:

@@ -100,8 +100,8 @@ class Shelf:
         return self._folder / f"{next(self._numbers)}.duckdb"
 
     @contextmanager
-    def changed_file(self, dataset: Dataset, changed: int) -> Iterator[Path]:
-        """A file in which so many samples have changed since."""
+    def changed_file(self, dataset: Dataset, changed: int, step: int = 1) -> Iterator[Path]:
+        """A file in which so many samples have changed since, every `step`-th."""
         path = self.path(dataset)
         if not changed:
             yield path
@@ -109,14 +109,16 @@ class Shelf:
         copied = Path(shutil.copy(path, self._new()))
         store = ours.store_of(copied, dataset.shape)
         with store.open("w"):
-            ours.change(store, dataset.shape, changed, ids=dataset.ids)
+            ours.change(store, dataset.shape, changed, step=step, ids=dataset.ids)
         yield copied
         copied.unlink()
 
     @contextmanager
-    def changed(self, dataset: Dataset, changed: int) -> Iterator[DuckDBMetadataStore]:
+    def changed(
+        self, dataset: Dataset, changed: int, step: int = 1
+    ) -> Iterator[DuckDBMetadataStore]:
         """Such a file, open for reading."""
-        with self.changed_file(dataset, changed) as path:
+        with self.changed_file(dataset, changed, step) as path:
             store = ours.store_of(path, dataset.shape)
             with store.open("r"):
                 yield store

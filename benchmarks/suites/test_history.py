@@ -16,6 +16,11 @@ class Case:
 
     dataset: Dataset
     reach: Reach | None = None
+    full: bool = True
+
+    def __str__(self) -> str:
+        way = "" if self.full else ", by mark"
+        return f"resolve, {self.dataset}, 10 % changed{way}"
 
 
 def cases(most: int) -> list[Case]:
@@ -24,13 +29,14 @@ def cases(most: int) -> list[Case]:
     return [
         Case(Dataset(samples, versions=5)),
         Case(Dataset(samples, versions=20), Reach(3)),
+        Case(Dataset(samples, versions=20), Reach(3), full=False),
         Case(Dataset(samples, versions=20, compacted=True), Reach(1.1)),
     ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     found = cases(metafunc.config.getoption("samples"))
-    metafunc.parametrize("case", found, ids=[str(one.dataset) for one in found])
+    metafunc.parametrize("case", found, ids=str)
 
 
 def test_history(case: Case, shelf: Shelf, measure: Measure) -> None:
@@ -43,10 +49,10 @@ def test_history(case: Case, shelf: Shelf, measure: Measure) -> None:
         shelf.changed(case.dataset, samples // 10) as long,
     ):
         measure(
-            f"resolve, {case.dataset}, 10 % changed",
+            str(case),
             samples,
-            lambda: long.resolve_update(feature.key, full=True),
-            lambda: short.resolve_update(feature.key, full=True),
+            lambda: long.resolve_update(feature.key, full=case.full),
+            lambda: short.resolve_update(feature.key, full=case.full),
             beside="1 version",
             reach=case.reach,
         )
