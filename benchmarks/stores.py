@@ -19,7 +19,7 @@ from benchmarks import by_hand
 from benchmarks.clock import paired
 from benchmarks.data import samples as samples_of
 from benchmarks.graphs import PAIRED
-from benchmarks.ours import change
+from benchmarks.ours import change, settle
 from benchmarks.systems import GRAPH, SYSTEMS, System
 from metaxy_core import MetadataStore
 
@@ -32,9 +32,11 @@ def measured(system: System, samples: int, folder: Path) -> Iterator[tuple[str, 
     with system.make(folder) as store, store.open("w"):
         yield "write", *_shown(*_write(system, store, samples, runs))
         store.write("crop", store.resolve_update("crop").todo())
+        settle(store, PAIRED)
         changed = samples // 10
         change(store, PAIRED, changed)
-        yield "resolve", *_shown(*_resolve(system, store, changed, runs))
+        yield "resolve", *_shown(*_resolve(system, store, changed, runs, full=True))
+        yield "by mark", *_shown(*_resolve(system, store, changed, runs, full=False))
 
 
 def _write(
@@ -58,12 +60,12 @@ def _write(
 
 
 def _resolve(
-    system: System, store: MetadataStore, changed: int, runs: int
+    system: System, store: MetadataStore, changed: int, runs: int, *, full: bool
 ) -> tuple[float, float, float]:
     """One in ten samples has a new sound track; what is to do arrives as a Polars frame."""
 
     def ours() -> None:
-        assert len(store.resolve_update("crop").stale) == changed
+        assert len(store.resolve_update("crop", full=full).stale) == changed
 
     def theirs() -> None:
         assert system.resolve(store).height == changed
