@@ -1,4 +1,4 @@
-"""Timing: the median of several runs, alternating where two things are compared."""
+"""Timing: of one call, and of two things in turns."""
 
 from __future__ import annotations
 
@@ -19,13 +19,6 @@ def processor_seconds(work: Callable[[], object]) -> float:
     start = time.process_time()
     work()
     return time.process_time() - start
-
-
-def median(work: Callable[[], object], runs: int = 7, warm: int = 1) -> float:
-    """The median of `runs` calls, after `warm` calls that do not count."""
-    for _ in range(warm):
-        work()
-    return statistics.median(seconds(work) for _ in range(runs))
 
 
 def paired(

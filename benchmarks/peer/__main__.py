@@ -23,6 +23,7 @@ from benchmarks import figures
 from benchmarks.figures import many, median_ratio, seconds
 from benchmarks.graphs import SHAPES
 from benchmarks.peer.protocol import ROOT, Counts, Worker
+from metaxy_core.store.settling import FROM_ROWS
 
 PYTHON = ROOT / ".venv-peer" / "bin" / "python"
 OURS, MARKED, THEIRS, HAND = "metaxy", "by mark", "metaxy 0.1.11", "by hand"
@@ -34,6 +35,7 @@ class Case:
 
     Attributes:
         changed: samples changed since; None to measure a write.
+        at_most: seconds.
     """
 
     shape: str
@@ -122,8 +124,9 @@ def _resolve(
         OURS: lambda: ours.ask("resolve", key=feature.key, full=True),
         THEIRS: lambda: theirs.ask("resolve", key=feature.key),
         HAND: lambda: hand.ask("resolve", key=feature.key),
-        MARKED: lambda: ours.ask("resolve", key=feature.key),
     }
+    if case.samples >= FROM_ROWS:
+        turns[MARKED] = lambda: ours.ask("resolve", key=feature.key)
     for _ in range(case.rounds + 1):
         times = {}
         for name, turn in turns.items():

@@ -9,7 +9,7 @@ from typing import Any
 import metaxy
 from metaxy.ext.duckdb import DuckDBMetadataStore
 
-from benchmarks.data import samples
+from benchmarks.data import samples as samples_of
 from benchmarks.graphs import SHAPES, Feature, Shape
 from benchmarks.peer.protocol import Counts, frames, serve
 
@@ -26,13 +26,13 @@ class Theirs:
         self._declare(SHAPES[shape])
         with _store(path).open("w") as store:
             for root in SHAPES[shape].roots:
-                store.write(self._features[root.key], _samples(root, samples))
+                store.write(self._features[root.key], samples_of(root, samples))
             for feature in SHAPES[shape].derived:
                 declared = self._features[feature.key]
                 store.write(declared, store.resolve_update(declared).new)
             if changed:
                 root = SHAPES[shape].roots[0]
-                store.write(self._features[root.key], _samples(root, changed, version=1))
+                store.write(self._features[root.key], samples_of(root, changed, version=1))
 
     def open(self, path: str, shape: str) -> None:
         self._store = self._opened.enter_context(_store(path).open("r"))
@@ -45,7 +45,7 @@ class Theirs:
     def write(self, path: str, shape: str, samples: int) -> float:
         self._declare(SHAPES[shape])
         root = SHAPES[shape].roots[0]
-        rows = _samples(root, samples)
+        rows = samples_of(root, samples)
         start = time.perf_counter()
         with _store(path).open("w") as store:
             store.write(self._features[root.key], rows)
@@ -90,10 +90,6 @@ def _store(path: str) -> DuckDBMetadataStore:
     # It would download one when it is opened; MD5 needs none.
     store.extensions = []
     return store
-
-
-def _samples(root: Feature, count: int, version: int = 0) -> Any:
-    return samples(root, count, version=version)
 
 
 if __name__ == "__main__":

@@ -108,10 +108,12 @@ class Shelf:
             return
         copied = Path(shutil.copy(path, self._new()))
         store = ours.store_of(copied, dataset.shape)
-        with store.open("w"):
-            ours.change(store, dataset.shape, changed, step=step, ids=dataset.ids)
-        yield copied
-        copied.unlink()
+        try:
+            with store.open("w"):
+                ours.change(store, dataset.shape, changed, step=step, ids=dataset.ids)
+            yield copied
+        finally:
+            copied.unlink()
 
     @contextmanager
     def changed(

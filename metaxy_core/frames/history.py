@@ -37,8 +37,7 @@ def stored_rows(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame
     """
     # Whoever has one row has no choice: only the others are joined, and nothing is sorted.
     chosen = _chosen_commits(rows, unit, version)
-    live = rows.filter(~nw.col(OPEN) & nw.col(DELETED_AT).is_null())
-    with_choice = live.join(chosen, on=list(unit), how="left")
+    with_choice = _live(rows).join(chosen, on=list(unit), how="left")
     is_chosen = nw.col(_CHOSEN).is_null() | (nw.col(_CHOSEN) == nw.col(COMMIT))
     return with_choice.filter(is_chosen).drop(_CHOSEN)
 
@@ -54,11 +53,14 @@ def deciding_rows(
 ) -> LazyFrame:
     """The rows of the wanted units that decide which stored rows these have.
 
+    `columns` have the unit and what is in `COUNTING`.
+
     All of them; or of a unit with a live row of the preferred version after commit `since`, and
     no deleted row after that, the rows after `since` alone: none before can outrank these. Engines
     find rows by their commit much faster than by their unit.
 
-    Columns in `wanted`: the unit, or more. Columns out: `columns`.
+    Columns in `wanted`: the unit, or more; a unit may be there several times. Columns out:
+    `columns`.
     """
     on = list(unit)
     if since is None:
@@ -97,11 +99,23 @@ def live_rows(rows: LazyFrame, unit: Sequence[str]) -> LazyFrame:
     # Few units were ever deleted: a join with those is cheaper than a window over all rows.
     barriers = deleted.group_by(*unit).agg(nw.col(COMMIT).max().alias(_BARRIER))
     return (
-        rows.filter(~nw.col(OPEN) & nw.col(DELETED_AT).is_null())
+        _live(rows)
         .join(barriers, on=list(unit), how="left")
         .filter(_is_from_barrier(COMMIT))
         .drop(_BARRIER)
     )
+
+
+def rows_of_commits(rows: LazyFrame, wanted: LazyFrame, on: Sequence[str]) -> LazyFrame:
+    """Keep the live rows that `wanted` names by columns and commit, which were chosen before.
+
+    Columns in `wanted`: `on` and the commit.
+    """
+    return _live(rows).join(wanted, on=[*on, COMMIT], how="semi")
+
+
+def _live(rows: LazyFrame) -> LazyFrame:
+    return rows.filter(~nw.col(OPEN) & nw.col(DELETED_AT).is_null())
 
 
 def _is_from_barrier(commit: str) -> nw.Expr:

@@ -100,9 +100,13 @@ def full_join_by_group(left: LazyFrame, right: LazyFrame, on: Sequence[str]) -> 
 
 def few_rows_by_position(rows: LazyFrame, wanted: LazyFrame, on: Sequence[str]) -> LazyFrame:
     """`Dialect.few_rows` where an engine reads all columns of a table before it joins: the
-    positions of the rows are found first, by `on` alone."""
+    positions of the rows are found first, by `on` alone.
+
+    Only a table as it is has positions, and only as long as no column of its own hides them.
+    """
     table = _native(rows)
-    if not isinstance(table.op(), ops.DatabaseTable):
+    hidden = any(name.lower() == "rowid" for name in table.columns)
+    if hidden or not isinstance(table.op(), ops.DatabaseTable):
         return few_rows(rows, wanted, on)
     position = "metaxy_position"
     placed = table.select(*on, table.rowid().name(position))

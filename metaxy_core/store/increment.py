@@ -29,7 +29,9 @@ class LazyIncrement(IncrementSpellings):
     """New, stale and orphaned samples, lazily; valid while the store is open.
 
     Attributes:
-        labels: one row per unit with its `metaxy_status`; what the counts are made from.
+        labels: one row per unit that has a status: the unit, `metaxy_status`,
+            `metaxy_stale_fields`, the expected provenance of each field and working columns of
+            the comparison.
     """
 
     def __init__(

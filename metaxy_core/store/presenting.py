@@ -1,13 +1,14 @@
 """What the labelled units look like to users: parents' columns, samples as given, orphans.
 
-Which rows of the parents those are was chosen by the comparison: its labels tell their commits.
+Which rows of the parents units are to be made from was chosen by the comparison: its labels tell
+their commits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import narwhals as nw
 
@@ -23,6 +24,7 @@ from metaxy_core.columns import (
     provenance_of,
 )
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
+from metaxy_core.frames.history import rows_of_commits
 from metaxy_core.frames.nesting import nest
 from metaxy_core.graph import EdgePlan, FeaturePlan
 from metaxy_core.keys import FeatureKey
@@ -74,7 +76,9 @@ def todo(
         renamed = {name: _free(edge, name, taken) for name in columns}
         taken |= set(renamed.values())
         clash = {name: new for name, new in renamed.items() if name != new}
-        frame = frame.join(rows.rename(clash) if clash else rows, on=list(edge.on), how="left")
+        # A unit whose parent's rows are gone since is not to be made from nothing.
+        how: Literal["left", "inner"] = "left" if edge.dep.optional else "inner"
+        frame = frame.join(rows.rename(clash) if clash else rows, on=list(edge.on), how=how)
     return frame.drop(*commits_in(plan, labels.collect_schema().names()))
 
 
@@ -114,13 +118,12 @@ def inputs(edge: EdgePlan, parents: Mapping[FeatureKey, LazyFrame], labels: Lazy
 def _made_from(parent: FeaturePlan, edge: EdgePlan, table: LazyFrame, todo: LazyFrame) -> LazyFrame:
     """The rows of a parent that units are to be made from, as the feature sees them."""
     seen = [name for name in table.collect_schema().names() if not is_system(name)]
-    live = table.filter(~nw.col(OPEN) & nw.col(DELETED_AT).is_null()).select(*seen, COMMIT)
+    table = table.select(*seen, COMMIT, DELETED_AT, OPEN)
     wanted = todo.select(
         *(nw.col(column).alias(edge.own(column)) for column in edge.on),
         nw.col(commit_in(edge)).alias(COMMIT),
     )
-    # The commit was chosen by the comparison, and engines find rows by it.
-    rows = live.join(wanted, on=[*map(edge.own, edge.on), COMMIT], how="semi")
+    rows = rows_of_commits(table, wanted, [edge.own(column) for column in edge.on])
     return edge_rows(edge, own_rows(parent, rows))
 
 

@@ -21,8 +21,8 @@ class Scope:
     """Some of a feature's units, or all of them.
 
     Attributes:
-        units: the unit columns, in the engine; None for all units,
-        buckets: or those that are in one of these.
+        units: the unit columns, in the engine: these alone; None for no such limit.
+        buckets: those that are in one of these alone; both limits hold together.
         since: commits of parents, after which rows were written for units that have moved.
     """
 

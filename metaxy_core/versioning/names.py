@@ -1,4 +1,4 @@
-"""Names of the working columns of a comparison; none of them is ever stored or shown."""
+"""Names of the working columns of a comparison; none of them is ever stored, or in its rows."""
 
 from __future__ import annotations
 

@@ -217,3 +217,13 @@ def test_what_is_to_do_comes_in_batches_of_a_size_while_the_store_is_written_to(
         done = store.resolve_update("b", lazy=True)
         assert done.is_empty
         assert list(done.iter_batches(4)) == []
+
+
+def test_a_unit_whose_parent_went_before_it_was_fetched_is_not_made_from_nothing(make_store):
+    with make_store(graph(feature("a"), feature("b", "a"))) as store:
+        settle(store, "a", samples=rows({"id": ["x", "y"], "path": ["1", "1"]}))
+        lazy = store.resolve_update("b", lazy=True)
+        assert lazy.counts["new"] == 2
+        store.delete("a", "id = 'x'", soft=False)
+        # A store in memory still has the row: the increment holds the table as it was.
+        assert set(lazy.new.collect("polars")["path"]) == {"1"}

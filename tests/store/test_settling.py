@@ -317,3 +317,13 @@ def test_verify_tells_a_mark_that_is_wrong(make_store, looked):
         assert resolved(store, looked) == (NOTHING, True)
         (finding,) = store.verify()
         assert (finding.feature, finding.rows, finding.examples) == ("b", 1, ({"id": "x"},))
+
+
+def test_a_column_with_the_name_of_an_engines_row_numbers_is_one_like_any_other(make_store, looked):
+    with make_store(CHAIN) as store:
+        given = samples(x="1", y="1").with_columns(RowId=pl.Series(["x", None]))
+        settle(store, "a", samples=given)
+        settle(store, "b")
+        assert store.settle(store.resolve_update("b"))
+        settle(store, "a", samples=samples(x="2", y="2"))
+        assert resolved(store, looked) == (NOTHING | {"stale": ["x", "y"]}, True)
