@@ -47,7 +47,7 @@ class LazyIncrement(IncrementSpellings):
         oldest: Callable[[], LazyFrame] | None = None,
     ) -> None:
         self.labels, self._presented, self._engine = labels, presented, engine
-        self._settle, self._held, self._oldest = settle, held, oldest
+        self._settle, self._oldest, self._held = settle, oldest, [labels, *held]
         self._to_do, self._gone, self._inputs = todo, orphaned, inputs
 
     @property
@@ -69,7 +69,7 @@ class LazyIncrement(IncrementSpellings):
     @cached_property
     def orphaned(self) -> LazyFrame:
         """Stored rows whose unit is not expected any more, as `read` gives them."""
-        return self._presented.orphaned(self._engine.dialect.presentable(self._gone.hold()))
+        return self._presented.orphaned(self._engine.dialect.presentable(self._kept(self._gone)))
 
     @cached_property
     def _todo(self) -> LazyFrame:
@@ -77,7 +77,12 @@ class LazyIncrement(IncrementSpellings):
 
     @cached_property
     def _flat(self) -> LazyFrame:
-        return self._to_do.hold()
+        return self._kept(self._to_do)
+
+    def _kept(self, query: Query) -> LazyFrame:
+        held = query.hold()
+        self._held.append(held)
+        return held
 
     @cached_property
     def counts(self) -> Mapping[str, int]:
@@ -202,7 +207,7 @@ class LazyIncrement(IncrementSpellings):
 
     def release(self) -> None:
         """Let go of what is held in the engine; counts and the mark, if asked for, stay."""
-        for frame in (self.labels, *self._held):
+        for frame in self._held:
             self._engine.release(frame)
 
     def collect(self) -> Increment:

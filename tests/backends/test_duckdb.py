@@ -112,3 +112,19 @@ def test_a_comparison_compiled_once_follows_new_columns_and_a_reopened_file(tmp_
 
 def _offline():
     return {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+
+
+def test_an_increment_that_is_let_go_of_leaves_nothing_in_the_database(tmp_path):
+    with DuckDBMetadataStore(tmp_path / "a.duckdb", graph=FEATURES).open("w") as store:
+        settle(store, "a", samples=rows({"id": ["x", "y"]}))
+        settle(store, "b")
+        store.delete("a", "id = 'x'")
+        settle(store, "a", samples=rows({"id": ["y"]}, "2"))
+        kept = "SELECT table_name FROM duckdb_tables() WHERE temporary AND estimated_size > 0"
+        before = set(store.backend.fetch(kept))
+        increment = store.resolve_update("b", lazy=True)
+        found = increment.stale.collect("polars"), increment.orphaned.collect("polars")
+        assert [frame["id"].to_list() for frame in found] == [["y"], ["x"]]
+        assert set(store.backend.fetch(kept)) > before
+        increment.release()
+        assert set(store.backend.fetch(kept)) == before
