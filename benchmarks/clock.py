@@ -6,6 +6,8 @@ import statistics
 import time
 from collections.abc import Callable
 
+from benchmarks.figures import median_ratio
+
 
 def seconds(work: Callable[[], object]) -> float:
     """Wall-clock seconds of one call."""
@@ -30,8 +32,5 @@ def paired(
     """Medians of both, and the median of the ratios ours / theirs, pair by pair."""
     ours(), theirs()
     pairs = [(clock(ours), clock(theirs)) for _ in range(runs)]
-    return (
-        statistics.median(one for one, _ in pairs),
-        statistics.median(other for _, other in pairs),
-        statistics.median(one / other for one, other in pairs),
-    )
+    one, other = zip(*pairs, strict=True)
+    return statistics.median(one), statistics.median(other), median_ratio(one, other)

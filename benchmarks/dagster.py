@@ -21,6 +21,7 @@ from rich.table import Table
 
 from benchmarks.clock import paired, processor_seconds, seconds
 from benchmarks.data import samples
+from benchmarks.figures import median_ratio
 from benchmarks.graphs import PAIRED
 from benchmarks.ours import graph_of, layered
 from metaxy_core import DuckDBMetadataStore, Graph
@@ -80,7 +81,7 @@ def one_run(folder: Path) -> Iterator[Row]:
         ("the same loop, store opened per chunk", opened, "≤ 1.25×"),
         ("the same loop, store never closed", kept, "told"),
     ):
-        ratio = statistics.median(one / other for one, other in zip(ours, others, strict=True))
+        ratio = median_ratio(ours, others)
         one, other = statistics.median(ours), statistics.median(others)
         yield (
             f"a run of {SAMPLES // CHUNK} chunks of {CHUNK:,}, beside {name}",

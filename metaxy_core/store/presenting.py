@@ -15,8 +15,6 @@ import narwhals as nw
 from metaxy_core.backends.base import to_polars
 from metaxy_core.columns import (
     COMMIT,
-    DELETED_AT,
-    OPEN,
     PROVENANCE_BY_FIELD,
     STALE_FIELDS,
     STATUS,
@@ -117,8 +115,6 @@ def inputs(edge: EdgePlan, parents: Mapping[FeatureKey, LazyFrame], labels: Lazy
 
 def _made_from(parent: FeaturePlan, edge: EdgePlan, table: LazyFrame, todo: LazyFrame) -> LazyFrame:
     """The rows of a parent that units are to be made from, as the feature sees them."""
-    seen = [name for name in table.collect_schema().names() if not is_system(name)]
-    table = table.select(*seen, COMMIT, DELETED_AT, OPEN)
     wanted = todo.select(
         *(nw.col(column).alias(edge.own(column)) for column in edge.on),
         nw.col(commit_in(edge)).alias(COMMIT),

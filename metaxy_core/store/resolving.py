@@ -120,7 +120,7 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
         return stored_parents(found)
 
     def own_units(asked: Comparison) -> LazyFrame:
-        table = own() if scope.is_all else scope.units_in(own())
+        table = scope.units_in(own())
         if not scope.is_all and not request.has_predicates:
             table = slim_own(plan, table)
         return stored_units(plan, stored_with_marks(plan, table, version), asked)
