@@ -129,6 +129,14 @@ class Backend(Protocol):
         commits."""
         ...
 
+    def last_rounds(self, ids: Mapping[str, Sequence[str]]) -> Mapping[str, int]:
+        """Per table that keeps many rows of each sample: a commit after which about every sample
+        was written once more. No more than a guess; a table of which nothing is known has none.
+
+        `ids` are the id columns of each table.
+        """
+        ...
+
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
         """Do `work` in one atomic commit: what it appends becomes visible all or nothing.
 

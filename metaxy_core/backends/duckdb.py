@@ -6,6 +6,8 @@ Opening waits for the lock, bounded and with jitter. Extensions are never downlo
 
 from __future__ import annotations
 
+import math
+import re
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,6 +53,11 @@ OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": F
 _CORRUPT = ("not a valid DuckDB", "Corrupt", "checksum", "Checksum", "Could not read enough bytes")
 _PUSHED = 10_000
 """Up to so many positions of rows that are looked for are pushed into a scan."""
+_ROW_GROUP = 122_880
+"""Rows that DuckDB keeps together."""
+_MANY, _DEEP = 300_000, 3
+"""Rows of a table, and of each of its samples, from which on its last round is looked at first."""
+_DISTINCT = re.compile(r"Approx Unique: (\d+)")
 FUNCTIONS = SqlFunctions(
     digests={name: builtin(name.value) for name in HashAlgorithm},
     join_sorted=join_sorted_text,
@@ -143,6 +150,36 @@ class DuckDBBackend(SqlBackend):
             f"FROM {table} WHERE {number} > {commit}"
         )
 
+    def last_rounds(self, ids: Mapping[str, Sequence[str]]) -> Mapping[str, int]:
+        """See `Backend.last_rounds`: DuckDB estimates how many values a column has."""
+        sizes = self.fetch(
+            "SELECT table_name, estimated_size FROM duckdb_tables() "  # noqa: S608  # a number
+            f"WHERE schema_name = 'main' AND NOT temporary AND estimated_size >= {_MANY}"
+        )
+        found = {}
+        for table, rows in sizes:
+            if table in ids and (samples := self._distinct(table, ids[table])) * _DEEP <= rows:
+                found[table] = self._newest(table, int(samples))
+        return found
+
+    def _distinct(self, table: str, columns: Sequence[str]) -> float:
+        """About how many values columns have together, or more; infinite where it is not known."""
+        asked = ", ".join(f"stats({self.quoted(name)})" for name in columns)
+        (told,) = self.fetch(f"SELECT {asked} FROM {self.quoted(table)} LIMIT 1")  # noqa: S608  # quoted
+        counts = [_DISTINCT.search(text) for text in told]
+        return math.prod(math.inf if count is None else int(count[1]) for count in counts)
+
+    def _newest(self, table: str, rows: int) -> int:
+        """The commit after which about so many rows were written, or up to half as many more."""
+        commit = self.quoted(COMMIT)
+        later = f"sum(count(*)) OVER (ORDER BY {commit} DESC)"
+        ((found,),) = self.fetch(
+            f"SELECT least(max({commit}) FILTER (later >= {rows}), "  # noqa: S608  # quoted
+            f"min({commit}) FILTER (later <= {rows + rows // 2})) FROM "
+            f"(SELECT {commit}, {later} AS later FROM {self.quoted(table)} GROUP BY {commit})"
+        )
+        return int(found) - 1
+
     def load(self, frame: LazyFrame) -> LazyFrame:
         """See `Backend.load`: a temporary table."""
         if frame.implementation.is_ibis() and frame.to_native().get_backend() is self.connection:
@@ -214,9 +251,13 @@ class DuckDBBackend(SqlBackend):
 
     @contextmanager
     def _registered(self, rows: pa.Table) -> Iterator[str]:
-        """Show rows to DuckDB under a name for the time of one statement."""
+        """Show rows to DuckDB under a name for the time of one statement.
+
+        A batch is read by one thread; as many as row groups are read by all.
+        """
         name = "metaxy_incoming"
-        self._native.register(name, rows)
+        batches = rows.to_batches(max_chunksize=_ROW_GROUP)
+        self._native.register(name, pa.Table.from_batches(batches, rows.schema))
         try:
             yield name
         finally:

@@ -67,6 +67,10 @@ class MemoryBackend:
         """See `Backend.reach`."""
         return reach_of(self.scan(table), commit)
 
+    def last_rounds(self, ids: Mapping[str, Sequence[str]]) -> Mapping[str, int]:
+        """See `Backend.last_rounds`: there are no statistics."""
+        return {}
+
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
         """See `Backend.commit`."""
         with self._lock:

@@ -124,6 +124,10 @@ class ScannedBackend:
         """See `Backend.reach`."""
         return reach_of(self.scan(table), commit)
 
+    def last_rounds(self, ids: Mapping[str, Sequence[str]]) -> Mapping[str, int]:
+        """See `Backend.last_rounds`: there are no statistics."""
+        return {}
+
     def commit(self, work: Callable[[Sequence[int]], T], numbers: int = 1) -> T:
         """See `Backend.commit`; nothing is stored before `work` has returned."""
         self._check_open()

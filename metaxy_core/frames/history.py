@@ -42,36 +42,39 @@ def stored_rows(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame
     return with_choice.filter(is_chosen).drop(_CHOSEN)
 
 
-def deciding_rows(
+def stored_rows_of(
     rows: LazyFrame,
     columns: Sequence[str],
     unit: Sequence[str],
     version: str,
-    wanted: LazyFrame,
+    wanted: LazyFrame | None,
     since: int | None,
     dialect: Dialect,
 ) -> LazyFrame:
-    """The rows of the wanted units that decide which stored rows these have.
+    """The stored rows of the wanted units, or of all: as `stored_rows`, out of fewer rows.
 
-    `columns` have the unit and what is in `COUNTING`.
+    Rows after commit `since` are looked at first. A unit that has a live row of the preferred
+    version there, and no deleted row after that, is decided: no row before can outrank it. Rows
+    of the others are looked for by their unit, which takes engines much longer than by commit.
+    Which `since` is given changes how long that takes, and nothing else.
 
-    All of them; or of a unit with a live row of the preferred version after commit `since`, and
-    no deleted row after that, the rows after `since` alone: none before can outrank these. Engines
-    find rows by their commit much faster than by their unit.
-
-    Columns in `wanted`: the unit, or more; a unit may be there several times. Columns out:
-    `columns`.
+    `columns` have the unit and what is in `COUNTING`. Columns in `wanted`: the unit, or more; a
+    unit may be there several times. Columns out: `columns`.
     """
     on = list(unit)
-    if since is None:
-        return dialect.few_rows(rows, wanted, on).select(*columns)
     # Each part begins from the table: engines would read one that is shared as a whole first.
-    later = rows.filter(nw.col(COMMIT) > since).select(*columns).join(wanted, on=on, how="semi")
-    last = _last_commits(later, on, version)
-    decided = last.filter(_is_from_barrier(_PREFERRED)).select(*on)
-    others = wanted.select(*on).join(decided, on=on, how="anti")
+    if since is None:
+        if wanted is None:
+            return stored_rows(rows, unit, version).select(*columns)
+        return stored_rows(dialect.few_rows(rows, wanted, on).select(*columns), unit, version)
+    later = rows.filter(nw.col(COMMIT) > since).select(*columns)
+    if wanted is not None:
+        later = later.join(wanted, on=on, how="semi")
+    decided = _last_commits(later, on, version).filter(_is_from_barrier(_PREFERRED))
+    chosen = decided.select(*on, nw.col(_PREFERRED).alias(COMMIT))
+    others = (rows if wanted is None else wanted).select(*on).join(chosen, on=on, how="anti")
     earlier = dialect.few_rows(rows, others, on).select(*columns)
-    return nw.concat([later.join(decided, on=on, how="semi"), earlier])
+    return nw.concat([rows_of_commits(later, chosen, on), stored_rows(earlier, unit, version)])
 
 
 def _chosen_commits(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame:

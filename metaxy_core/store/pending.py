@@ -11,7 +11,7 @@ from metaxy_core.columns import STATUS, UPDATED_AT
 from metaxy_core.frames.dialect import Dialect, LazyFrame
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
-from metaxy_core.store.reading import stored
+from metaxy_core.store.reading import own_rows
 from metaxy_core.store.scope import Scope
 from metaxy_core.versioning import edge_rows
 from metaxy_core.versioning.increment import NEW, STALE_STATUS
@@ -55,8 +55,9 @@ def oldest(
         table = tables[edge.parent.key]
         columns = table.collect_schema().names()
         rows = scope.samples_in(parent, edge, table, columns, version)
-        rows = stored(parent, rows, version)
-        rows = edge_rows(edge, rows, keep=(*edge.on, UPDATED_AT)).select(*edge.on, UPDATED_AT)
+        rows = edge_rows(edge, own_rows(parent, rows), keep=(*edge.on, UPDATED_AT)).select(
+            *edge.on, UPDATED_AT
+        )
         found.append(todo.join(rows, on=list(edge.on), how="inner").select(*unit, UPDATED_AT))
     if not found:
         return own.head(0).select(nw.col(UPDATED_AT).max().alias(SINCE))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,13 @@ from metaxy_core.errors import (
 )
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.engine import Engine, Query
+from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import failing, pending, settling
 from metaxy_core.store.incoming import accept, are_read_back, check_values
 from metaxy_core.store.increment import LazyIncrement
 from metaxy_core.store.presenting import Presented, inputs, orphaned, todo, todo_of_samples
-from metaxy_core.store.reading import stored, stored_with_marks
+from metaxy_core.store.reading import own_rows, stored, stored_with_marks
 from metaxy_core.store.request import (
     Request,
     check_filters,
@@ -99,41 +100,44 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
         return own_table(store, request, engine)
 
     moved = settling.look(store, request, engine, own, tables, key)
-    scope = Scope.of(request, engine, moved.units, moved.since)
+    since = {**_last_rounds(store, plan), **moved.since}
+    scope = Scope.of(request, engine, moved.units, since)
 
-    def stored_parents(found: Mapping[FeatureKey, LazyFrame]) -> dict[FeatureKey, LazyFrame]:
+    def stored_parents() -> dict[FeatureKey, LazyFrame]:
         return {
             key: stored(store.graph.plan(key), table, store.graph.versions[key].feature)
-            for key, table in found.items()
+            for key, table in tables().items()
         }
 
-    def scoped_parents(scope: Scope) -> dict[FeatureKey, LazyFrame]:
-        found = dict(tables())
+    def parents_in(scope: Scope) -> dict[FeatureKey, LazyFrame]:
+        found = {}
         for edge in plan.edges:
-            parent, table = store.graph.plan(edge.parent.key), found.get(edge.parent.key)
-            if table is not None and not scope.is_all:
-                columns = table.collect_schema().names()
-                if not request.has_predicates:
-                    columns = slim_columns(parent, edge, table)
+            parent, table = store.graph.plan(edge.parent.key), tables().get(edge.parent.key)
+            if table is not None:
+                whole = table.collect_schema().names()
+                columns = whole if request.has_predicates else slim_columns(parent, edge, whole)
                 of = store.graph.versions[parent.key].feature
-                found[parent.key] = scope.samples_in(parent, edge, table, columns, of)
-        return stored_parents(found)
+                rows = scope.samples_in(parent, edge, table, columns, of)
+                found[parent.key] = own_rows(parent, rows)
+        return found
 
-    def own_units(asked: Comparison) -> LazyFrame:
-        table = scope.units_in(own())
-        if not scope.is_all and not request.has_predicates:
-            table = slim_own(plan, table)
-        return stored_units(plan, stored_with_marks(plan, table, version), asked)
+    def own_units(scope: Scope, asked: Comparison) -> LazyFrame:
+        table = own()
+        whole = table.collect_schema().names()
+        columns = whole if request.has_predicates else slim_own(plan)
+        return stored_units(plan, scope.own_in(table, columns, version), asked)
 
     limits = Limits.of(store, scope, request, engine)
 
     def labelled(*commits: int) -> LazyFrame:
-        rows = scoped_parents(scope.after(commits))
+        scope_then = scope.after(commits)
+        rows = parents_in(scope_then)
         filters = filters_by_feature(request, rows)
         asked = Comparison(request.stale_if, filters, request.skip_comparison)
         nothing = engine.bring(empty_table(store, plan))
         expected = expected_units(plan, rows, nothing, store.scheme, engine.dialect)
-        return limits.on(compare(plan, expected, own_units(asked), asked, rows, engine.dialect))
+        known = own_units(scope_then, asked)
+        return limits.on(compare(plan, expected, known, asked, rows, engine.dialect))
 
     uses = limits.uses
     commits = list(scope.since.values())
@@ -148,15 +152,21 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
             key and ("orphaned", key),
             [labels],
         ),
-        lambda parent: inputs(
-            plan.edge_to(FeatureKey.of(parent)), stored_parents(tables()), labels
-        ),
+        lambda parent: inputs(plan.edge_to(FeatureKey.of(parent)), stored_parents(), labels),
         Presented(plan),
         engine,
         lambda: moved.left(plan, labels),
         uses,
         lambda: pending.oldest(store, plan, labels, tables(), own(), engine.dialect),
     )
+
+
+def _last_rounds(store: BaseStore, plan: FeaturePlan) -> dict[FeatureKey, int]:
+    """Of the feature and its parents, what the backend knows; see `Backend.last_rounds`."""
+    features = [plan, *(store.graph.plan(edge.parent.key) for edge in plan.edges)]
+    found = store.backend.last_rounds({f.key.to_table(): f.spec.id_columns for f in features})
+    tables = {feature.key: feature.key.to_table() for feature in features}
+    return {key: found[table] for key, table in tables.items() if table in found}
 
 
 @dataclass(frozen=True)

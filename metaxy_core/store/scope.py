@@ -9,7 +9,7 @@ import narwhals as nw
 
 from metaxy_core.frames.dialect import Dialect, LazyFrame
 from metaxy_core.frames.engine import Engine
-from metaxy_core.frames.history import deciding_rows
+from metaxy_core.frames.history import stored_rows, stored_rows_of
 from metaxy_core.graph import EdgePlan, FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store.request import Request
@@ -23,7 +23,8 @@ class Scope:
     Attributes:
         units: the unit columns, in the engine: these alone; None for no such limit.
         buckets: those that are in one of these alone; both limits hold together.
-        since: commits of parents, after which rows were written for units that have moved.
+        since: of some tables, the feature's or parents', a commit after which rows are looked at
+            first; those before it only of units that these leave open.
     """
 
     plan: FeaturePlan
@@ -47,11 +48,6 @@ class Scope:
         return cls(plan, engine.dialect, units, request.buckets, since or {})
 
     @property
-    def is_all(self) -> bool:
-        """Whether all units are looked at."""
-        return self.units is None and self.buckets is None
-
-    @property
     def key(self) -> Hashable:
         """What a compiled comparison of these units depends on."""
         types = None if self.units is None else tuple(self.units.collect_schema().items())
@@ -66,6 +62,17 @@ class Scope:
         """The rows of these units; their columns are called as in the plan."""
         return self._kept(rows, {column: column for column in self.plan.unit})
 
+    def own_in(self, rows: LazyFrame, columns: Sequence[str], version: str) -> LazyFrame:
+        """The feature's own stored rows of these units, out of all its rows; see `stored_rows_of`.
+
+        Columns out: `columns`.
+
+        Args:
+            version: the feature version.
+        """
+        names = {column: column for column in self.plan.unit}
+        return self._stored(self.plan, rows, columns, names, version)
+
     def samples_in(
         self,
         parent: FeaturePlan,
@@ -74,27 +81,41 @@ class Scope:
         columns: Sequence[str],
         version: str,
     ) -> LazyFrame:
-        """The rows that decide what a parent's samples are which belong to these units, or did.
+        """The stored rows of a parent's samples that belong to these units, out of all its rows.
 
         Columns out: `columns`.
 
-        All rows of the parent, where its samples do not tell a unit's bucket.
+        Of all samples, where these do not tell a unit's bucket.
 
         Args:
             version: the parent's feature version.
         """
         own = {column: edge.own(column) for column in edge.on}
-        if self.is_all or (self.buckets is not None and set(own) != set(self.plan.unit)):
-            return rows.select(*columns)
-        if set(own.values()) == set(parent.unit):
-            if self.units is None:
-                return self._kept(rows.select(*columns), own)
-            wanted, after = self._named(own, rows), self.since.get(parent.key)
-            return deciding_rows(rows, columns, parent.unit, version, wanted, after, self.dialect)
+        if self.buckets is not None and set(own) != set(self.plan.unit):
+            return stored_rows(rows.select(*columns), parent.unit, version)
+        is_all = self.units is None and self.buckets is None
+        if is_all or set(own.values()) == set(parent.unit):
+            return self._stored(parent, rows, columns, own, version)
         # A group that a sample has left loses it: its other rows must be seen too.
         unit = list(parent.unit)
         samples = self._kept(rows, own).select(*unit).unique(unit, keep="any")
-        return rows.select(*columns).join(samples, on=unit, how="semi")
+        of_samples = rows.select(*columns).join(samples, on=unit, how="semi")
+        return stored_rows(of_samples, unit, version)
+
+    def _stored(
+        self,
+        of: FeaturePlan,
+        rows: LazyFrame,
+        columns: Sequence[str],
+        names: Mapping[str, str],
+        version: str,
+    ) -> LazyFrame:
+        """Stored rows of a feature; `names`: how these call columns of the unit."""
+        if self.buckets is not None:
+            return stored_rows(self._kept(rows.select(*columns), names), of.unit, version)
+        wanted = None if self.units is None else self._named(names, rows)
+        after = self.since.get(of.key)
+        return stored_rows_of(rows, columns, of.unit, version, wanted, after, self.dialect)
 
     def _kept(self, rows: LazyFrame, names: Mapping[str, str]) -> LazyFrame:
         """The rows of these units. `names`: how the rows call columns of the unit."""

@@ -90,20 +90,19 @@ def own_table(
     return complete(plan, table)
 
 
-def slim_columns(parent: FeaturePlan, edge: EdgePlan, table: LazyFrame) -> list[str]:
-    """The columns of a parent's table that a comparison without predicates looks at."""
+def slim_columns(parent: FeaturePlan, edge: EdgePlan, whole: list[str]) -> list[str]:
+    """Of the columns of a parent's table, those that a comparison without predicates looks at."""
     if edge.dep.filters:
-        return table.collect_schema().names()
+        return whole
     seen = (edge.own(column) for column in (*edge.on, *edge.ids))
     versions = map(data_version_of, edge.fields)
     wanted = (*parent.unit, *parent.spec.id_columns, *edge.dep.rename, *seen, *versions)
     return list(dict.fromkeys((*wanted, *COUNTING)))
 
 
-def slim_own(plan: FeaturePlan, table: LazyFrame) -> LazyFrame:
-    """Of the feature's own table, the columns that a comparison without predicates looks at."""
-    provenances = (provenance_of(field.key) for field in plan.fields)
-    return table.select(*plan.spec.id_columns, *provenances, *COUNTING)
+def slim_own(plan: FeaturePlan) -> list[str]:
+    """The columns of the feature's own table that a comparison without predicates looks at."""
+    return [*plan.spec.id_columns, *(provenance_of(field.key) for field in plan.fields), *COUNTING]
 
 
 def sorted_by(plan: FeaturePlan) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from metaxy_core import DuckDBMetadataStore
+from metaxy_core.backends import duckdb as backend
 from metaxy_core.errors import HashSchemeMismatchError, StoreUnavailableError
 from tests.builders import feature, graph, rows, settle
 
@@ -128,3 +129,31 @@ def test_an_increment_that_is_let_go_of_leaves_nothing_in_the_database(tmp_path)
         assert set(store.backend.fetch(kept)) > before
         increment.release()
         assert set(store.backend.fetch(kept)) == before
+
+
+@pytest.mark.parametrize("part", [2_000, 100])
+def test_the_last_round_of_a_deep_history_is_known(tmp_path, monkeypatch, part):
+    monkeypatch.setattr(backend, "_MANY", 1)
+    ids = [f"x{number}" for number in range(2_000)]
+    with DuckDBMetadataStore(tmp_path / "a.duckdb", graph=FEATURES).open("w") as store:
+
+        def write(version):
+            for start in range(0, len(ids), part):
+                store.write("a", rows({"id": ids[start : start + part]}, version))
+
+        write("1")
+        assert store.backend.last_rounds({"a": ["id"]}) == {}
+        for version in "23456":
+            write(version)
+        after = store.backend.last_rounds({"a": ["id"], "b": ["id"]})
+        later = store.backend.reach("a", after["a"]).beyond
+        assert (after.keys(), len(ids) <= later <= 2 * len(ids)) == ({"a"}, True)
+
+
+def test_samples_with_two_ids_are_no_deep_history(tmp_path, monkeypatch):
+    monkeypatch.setattr(backend, "_MANY", 1)
+    pairs = {"id": [f"x{n // 10}" for n in range(1_000)], "part": [n % 10 for n in range(1_000)]}
+    features = graph(feature("a", ids=["id", "part"]))
+    with DuckDBMetadataStore(tmp_path / "a.duckdb", graph=features).open("w") as store:
+        settle(store, "a", samples=rows(pairs))
+        assert store.backend.last_rounds({"a": ["id", "part"]}) == {}

@@ -24,7 +24,7 @@ from metaxy_core import (
 from metaxy_core.testing.strategies import Declared
 from tests.properties.machine import first_failure
 from tests.properties.rules import LONG, run
-from tests.properties.settled import from_marks_on, settled
+from tests.properties.shortcuts import from_marks_on, guessing, settled
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +49,7 @@ def ready(request: pytest.FixtureRequest) -> Iterator[Callable[[MetadataStore], 
         yield lambda store: store
         return
     with from_marks_on():
-        yield settled
+        yield lambda store: guessing(settled(store))
 
 
 @pytest.mark.parametrize("engine", HERE)

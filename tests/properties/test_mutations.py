@@ -32,12 +32,13 @@ from metaxy_core.frames import history
 from metaxy_core.frames.filters import apply, fits
 from metaxy_core.frames.polars import PolarsDialect
 from metaxy_core.hashing import SEPARATOR, HashScheme
-from metaxy_core.store import MetadataStore, deletion, sets, tables, writing
+from metaxy_core.store import MetadataStore, deletion, sets, writing
 from metaxy_core.testing.strategies import Declared
 from metaxy_core.versioning import increment, provenance, upstream
 from metaxy_core.versioning.names import EXPECTED, WAITING, present_in, waiting_in
 from tests.properties.machine import MismatchError, first_failure
 from tests.properties.rules import LONG, run
+from tests.properties.shortcuts import guessing
 
 pytestmark = pytest.mark.slow
 
@@ -298,9 +299,6 @@ def clock_decides(replace: Replace) -> None:
         return original(rows.with_columns(time.alias(COMMIT)), unit, version)
 
     replace(original, by_clock)
-    # The clock's column must be there to decide.
-    replace(tables.slim_own, lambda plan, table: table)
-    replace(tables.slim_columns, lambda parent, edge, table: table.collect_schema().names())
 
 
 def members_unsorted(replace: Replace) -> None:
@@ -405,6 +403,20 @@ def test_the_machine_notices(mutation: Mutation, in_place_of: Replace) -> None:
     mutation(in_place_of)
     first = MUTATIONS[mutation]
     assert first_failure(make_store, range(first, first + BOUND), EDITS) is not None
+
+
+def test_the_machine_notices_that_rows_before_the_last_round_are_forgotten(
+    in_place_of: Replace,
+) -> None:
+    original = history.stored_rows_of
+
+    def later_alone(rows: Any, *of: Any) -> Any:
+        *others, since, dialect = of
+        later = rows if since is None else rows.filter(nw.col(COMMIT) > since)
+        return original(later, *others, None, dialect)
+
+    in_place_of(original, later_alone)
+    assert first_failure(lambda d: guessing(make_store(d)), range(BOUND), EDITS) is not None
 
 
 @pytest.mark.usefixtures("clock_runs_backwards")

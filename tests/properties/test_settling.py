@@ -13,7 +13,7 @@ from metaxy_core import DuckDBMetadataStore, InMemoryMetadataStore
 from metaxy_core.store import MetadataStore
 from metaxy_core.testing.strategies import Declared
 from tests.properties.rules import LONG, run
-from tests.properties.settled import from_marks_on, settled
+from tests.properties.shortcuts import from_marks_on, guessing, settled
 
 POLARS = (2_000, 20) if LONG else (40, 20)
 DUCKDB = (400, 15) if LONG else (2, 15)
@@ -39,8 +39,8 @@ def test_on_duckdb() -> None:
 
 
 def _in_memory(declared: Declared) -> MetadataStore:
-    return settled(InMemoryMetadataStore(graph=declared.graph))
+    return guessing(settled(InMemoryMetadataStore(graph=declared.graph)))
 
 
 def _in_duckdb(declared: Declared) -> MetadataStore:
-    return settled(DuckDBMetadataStore(":memory:", graph=declared.graph))
+    return guessing(settled(DuckDBMetadataStore(":memory:", graph=declared.graph)))
