@@ -253,7 +253,7 @@ class DuckDBBackend(SqlBackend):
     def _registered(self, rows: pa.Table) -> Iterator[str]:
         """Show rows to DuckDB under a name for the time of one statement.
 
-        A batch is read by one thread; as many as row groups are read by all.
+        A batch is read by one thread, and what is not as long as a row group is copied together.
         """
         name = "metaxy_incoming"
         batches = rows.to_batches(max_chunksize=_ROW_GROUP)

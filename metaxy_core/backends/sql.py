@@ -347,8 +347,8 @@ class SqlBackend:
 
 
 def to_arrow(rows: LazyFrame) -> pa.Table:
-    """A frame of any engine as an Arrow table."""
-    table: pa.Table = to_polars(rows).collect().to_native().to_arrow()
+    """A frame of any engine as an Arrow table, in one batch."""
+    table: pa.Table = to_polars(rows).collect().to_native().rechunk().to_arrow()
     return table
 
 
