@@ -20,6 +20,7 @@ from metaxy_core.store.presenting import Presented
 from metaxy_core.system.marks import Mark
 from metaxy_core.versioning import SLOT, Buckets, with_slots
 from metaxy_core.versioning.buckets import MOST
+from metaxy_core.versioning.increment import FAILED, NEW, ORPHANED, STALE_STATUS, WAITING_STATUS
 
 _PAGE = 250_000
 """Units fetched at once."""
@@ -59,12 +60,12 @@ class LazyIncrement(IncrementSpellings):
         them for a new unit, NULL where only a staleness predicate holds. An optional parent that
         no store has gives no columns. Write the rows back with your own columns added.
         """
-        return self._todo.filter(nw.col(STATUS) == "new").drop(STATUS)
+        return self._todo.filter(nw.col(STATUS) == NEW).drop(STATUS)
 
     @property
     def stale(self) -> LazyFrame:
         """One row per stale unit; columns as `new`."""
-        return self._todo.filter(nw.col(STATUS) == "stale").drop(STATUS)
+        return self._todo.filter(nw.col(STATUS) == STALE_STATUS).drop(STATUS)
 
     @cached_property
     def orphaned(self) -> LazyFrame:
@@ -87,7 +88,7 @@ class LazyIncrement(IncrementSpellings):
     @cached_property
     def counts(self) -> Mapping[str, int]:
         """Units per status: new, stale, orphaned, waiting; counted once."""
-        names = ("new", "stale", "orphaned", "waiting")
+        names = (NEW, STALE_STATUS, ORPHANED, WAITING_STATUS)
         return {name: self._labelled.get(name, 0) for name in names}
 
     @cached_property
@@ -109,17 +110,17 @@ class LazyIncrement(IncrementSpellings):
     @property
     def failed(self) -> int:
         """Units that failed and are not offered now; see `MetadataStore.record_failures`."""
-        return self._labelled.get("failed", 0)
+        return self._labelled.get(FAILED, 0)
 
     @property
     def waiting(self) -> int:
         """Units that wait for a parent that has not run since a field was added to it."""
-        return self.counts["waiting"]
+        return self.counts[WAITING_STATUS]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do: no new and no stale unit."""
-        return self.counts["new"] + self.counts["stale"] == 0
+        return self.counts[NEW] + self.counts[STALE_STATUS] == 0
 
     @cached_property
     def pending_since(self) -> datetime | None:
@@ -184,7 +185,7 @@ class LazyIncrement(IncrementSpellings):
         and may be written to in between.
         """
         todo, unit, left = self._flat, list(self._presented.plan.unit), None
-        pages = min(-(-(self.counts["new"] + self.counts["stale"]) // max(size, _PAGE)), MOST)
+        pages = min(-(-(self.counts[NEW] + self.counts[STALE_STATUS]) // max(size, _PAGE)), MOST)
         for page in range(pages):
             # Pages by hash: no query stays open while the caller works.
             part = Buckets(pages, (page,)).within(todo, unit, self._engine.dialect)
@@ -215,8 +216,8 @@ class LazyIncrement(IncrementSpellings):
         todo, orphaned = self._to_do.take().lazy(), self._gone.take().lazy()
         done = self._presented.todo(todo).collect()
         return Increment(
-            done.filter(nw.col(STATUS) == "new").drop(STATUS),
-            done.filter(nw.col(STATUS) == "stale").drop(STATUS),
+            done.filter(nw.col(STATUS) == NEW).drop(STATUS),
+            done.filter(nw.col(STATUS) == STALE_STATUS).drop(STATUS),
             self._presented.orphaned(orphaned).collect(),
             self.counts,
             self.failed,
@@ -246,7 +247,7 @@ class Increment(IncrementSpellings):
     @property
     def waiting(self) -> int:
         """Units that wait for a parent that has not run since a field was added to it."""
-        return self.counts["waiting"]
+        return self.counts[WAITING_STATUS]
 
     @property
     def is_empty(self) -> bool:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import narwhals as nw
 
-from metaxy_core.columns import STATUS, UPDATED_AT
+from metaxy_core.columns import UPDATED_AT
 from metaxy_core.frames.dialect import Dialect, LazyFrame
 from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store.reading import own_rows
 from metaxy_core.store.scope import Scope
 from metaxy_core.versioning import edge_rows
-from metaxy_core.versioning.increment import NEW, STALE_STATUS
+from metaxy_core.versioning.increment import TO_DO
 
 if TYPE_CHECKING:
     from metaxy_core.store.base import BaseStore
@@ -44,7 +44,7 @@ def oldest(
     Columns out: `SINCE`.
     """
     unit = list(plan.unit)
-    todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS])).select(*unit)
+    todo = labels.filter(TO_DO).select(*unit)
     scope = Scope(plan, dialect, todo)
     found = []
     for edge in plan.edges:

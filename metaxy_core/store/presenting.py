@@ -30,7 +30,7 @@ from metaxy_core.spec import LineageKind
 from metaxy_core.store.incoming import Rows
 from metaxy_core.store.reading import own_rows, shown, stored
 from metaxy_core.versioning import edge_rows
-from metaxy_core.versioning.increment import NEW, ORPHANED, STALE_STATUS
+from metaxy_core.versioning.increment import ORPHANED, TO_DO
 from metaxy_core.versioning.names import commit_in, commits_in
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def todo(
     tables: Mapping[FeatureKey, LazyFrame],
 ) -> LazyFrame:
     """New and stale units with the parents' columns and the provenance to be written, flat."""
-    todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
+    todo = labels.filter(TO_DO)
     frame = todo
     taken = {*plan.unit}
     for edge in plan.edges:
@@ -86,7 +86,7 @@ def todo_of_samples(
     """The user's own samples, those that are new or stale, as they were given."""
     provenances = _provenances(plan)
     status = labels.select(*plan.unit, STATUS, STALE_FIELDS).collect("polars")
-    status = status.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
+    status = status.filter(TO_DO)
     frame = to_polars(given)
     names = frame.collect_schema().names()
     user = [name for name in names if not is_system(name)]
@@ -105,7 +105,7 @@ def orphaned(store: BaseStore, plan: FeaturePlan, own: LazyFrame, labels: LazyFr
 
 def inputs(edge: EdgePlan, parents: Mapping[FeatureKey, LazyFrame], labels: LazyFrame) -> LazyFrame:
     """A parent's rows that belong to the units to do, as the feature sees them."""
-    todo = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
+    todo = labels.filter(TO_DO)
     if edge.parent.key not in parents:
         return todo.select(*edge.on).head(0)
     rows = edge_rows(edge, parents[edge.parent.key], keep=edge.on)

@@ -38,7 +38,7 @@ from metaxy_core.versioning.forecast import (
     wanted_of_edge,
     wanted_of_parents,
 )
-from metaxy_core.versioning.increment import NEW, STALE_STATUS
+from metaxy_core.versioning.increment import NEW, STALE_STATUS, TO_DO
 from metaxy_core.work import (
     Cause,
     Counts,
@@ -128,7 +128,7 @@ class Walk:
         then = _counts(groups)
         now = self._now(request) if moves else then
         inexact = _inexact(graph_plan, parents)
-        run = labels.filter(nw.col(STATUS).is_in([NEW, STALE_STATUS]))
+        run = labels.filter(TO_DO)
         cost = per_unit(self.store, self.graph[key])
         planned = self.budget.take(then.todo, cost.money) if is_asked else then.todo
         if planned < then.todo:

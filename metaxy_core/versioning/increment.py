@@ -33,6 +33,8 @@ from metaxy_core.versioning.provenance import made_from
 NEW, STALE_STATUS, ORPHANED, WAITING_STATUS = "new", "stale", "orphaned", "waiting"
 FAILED = "failed"
 """Would be new or stale, but failed with the same inputs and code and is not to be tried now."""
+TO_DO = nw.col(STATUS).is_in([NEW, STALE_STATUS])
+"""Whether a labelled unit is new or stale."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,8 @@ def hold_back(plan: FeaturePlan, labels: LazyFrame, failed: LazyFrame) -> LazyFr
 
     Columns in `failed`: the unit and `metaxy_made_from`; one row per unit.
     """
-    todo = nw.col(STATUS).is_in([NEW, STALE_STATUS])
     same = nw.coalesce(nw.col(MADE_FROM) == made_from(plan), nw.lit(False))
-    status = nw.when(todo & same).then(nw.lit(FAILED)).otherwise(nw.col(STATUS))
+    status = nw.when(TO_DO & same).then(nw.lit(FAILED)).otherwise(nw.col(STATUS))
     marked = labels.join(failed, on=list(plan.unit), how="left")
     return marked.with_columns(status.alias(STATUS)).drop(MADE_FROM)
 
