@@ -19,23 +19,26 @@ from benchmarks import figures
 from benchmarks.figures import many, seconds
 from benchmarks.suites.measure import Figure
 
+LARGEST = 1_000_000
 SUITES = Path(__file__).parent / "suites"
 NAMES = ("what", "samples", "metaxy", "beside", "ratio", "to reach")
 
 
-def measure(samples: int, name: str, *options: str) -> None:
-    """Run the suites, print the table, and keep the figures of a whole run under a name."""
+def measure(samples: int, name: str | None, *options: str) -> None:
+    """Run the suites, print the table, and keep the figures under a name, if there is one."""
     with tempfile.TemporaryDirectory() as temporary:
         result = Path(temporary) / "result.json"
         asked = [str(SUITES), f"--samples={samples}", f"--benchmark-json={result}"]
         quiet = ["--benchmark-quiet", "--benchmark-disable-gc", f"--basetemp={temporary}/files"]
+        quiet += ["-W", "ignore:Not saving anything"]
         code = pytest.main([*asked, *quiet, *options])
         found = json.loads(result.read_text())["benchmarks"] if result.exists() else []
     rows = [one["extra_info"]["figure"] for one in found]
     figures.show("metaxy on DuckDB, this machine", NAMES, table(rows))
     if code:  # a test failed, or the run was interrupted
         sys.exit(int(code))
-    figures.keep(name, rows)
+    if name is not None:
+        figures.keep(name, rows)
 
 
 def table(rows: list[dict[str, Any]]) -> list[list[str]]:
@@ -67,10 +70,11 @@ def _wanted(one: Figure) -> str:
 def main() -> None:
     """Measure with as many samples as are asked for."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--samples", type=int, default=1_000_000, help="of the largest dataset")
-    parser.add_argument("--name", default="bench", help="under which the figures are kept")
+    parser.add_argument("--samples", type=int, default=LARGEST, help="of the largest dataset")
+    parser.add_argument("--name", help="under which the figures are kept; 'bench' for all suites")
     asked, options = parser.parse_known_args()
-    measure(asked.samples, asked.name, *options)
+    is_whole = not options and asked.samples == LARGEST
+    measure(asked.samples, asked.name or ("bench" if is_whole else None), *options)
 
 
 if __name__ == "__main__":

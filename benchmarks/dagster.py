@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import shutil
 import sqlite3
@@ -269,6 +270,7 @@ MEASURED: tuple[Callable[[Path], Iterator[Row]], ...] = (one_run, loading, ticki
 
 def main() -> None:
     """Measure and print."""
+    argparse.ArgumentParser(prog="benchmarks.dagster", description=__doc__).parse_args()
     warnings.simplefilter("ignore", dg.BetaWarning)
     logging.disable(logging.INFO)  # of Dagster's to the console; its events are stored all the same
     table = Table("what", "reached", "wanted", title="metaxy in Dagster, this machine")

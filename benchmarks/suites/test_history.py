@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from benchmarks.suites.datasets import Dataset, Shelf, size
+from benchmarks.suites.datasets import SMALL, Dataset, Shelf, size
 from benchmarks.suites.measure import Measure, Reach
 
 
@@ -26,10 +26,11 @@ class Case:
 def cases(most: int) -> list[Case]:
     """Of 5 and of 20 versions, and compacted, at as many samples as there is room for."""
     samples = size(most, 20)
+    by_mark = [Case(Dataset(samples, versions=20), Reach(3), full=False)]
     return [
         Case(Dataset(samples, versions=5)),
         Case(Dataset(samples, versions=20), Reach(3)),
-        Case(Dataset(samples, versions=20), Reach(3), full=False),
+        *(by_mark if samples > SMALL else []),
         Case(Dataset(samples, versions=20, compacted=True), Reach(1.1)),
     ]
 

@@ -57,7 +57,12 @@ _ROW_GROUP = 122_880
 """Rows that DuckDB keeps together."""
 _MANY, _DEEP = 300_000, 3
 """Rows of a table, and of each of its samples, from which on its last round is looked at first."""
+_GROWN = 1.25
+"""A table's samples are counted again when it has so many times the rows."""
+_ERROR = 0.15
+"""Of DuckDB's estimate of how many values there are."""
 _DISTINCT = re.compile(r"Approx Unique: (\d+)")
+"""In what DuckDB's function `stats` says of a column."""
 FUNCTIONS = SqlFunctions(
     digests={name: builtin(name.value) for name in HashAlgorithm},
     join_sorted=join_sorted_text,
@@ -92,6 +97,7 @@ class DuckDBBackend(SqlBackend):
         self.lock_timeout = lock_timeout
         self.config = dict(config or {})
         self._memory: Any = None
+        self._rounds: dict[str, tuple[int, int | None]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         if self._ibis is not None or self._memory is not None:
@@ -151,34 +157,55 @@ class DuckDBBackend(SqlBackend):
         )
 
     def last_rounds(self, ids: Mapping[str, Sequence[str]]) -> Mapping[str, int]:
-        """See `Backend.last_rounds`: DuckDB estimates how many values a column has."""
+        """See `Backend.last_rounds`: samples are counted where statistics say that it pays, once
+        while this object lives and the table has not grown much."""
         sizes = self.fetch(
             "SELECT table_name, estimated_size FROM duckdb_tables() "  # noqa: S608  # a number
-            f"WHERE schema_name = 'main' AND NOT temporary AND estimated_size >= {_MANY}"
+            "WHERE database_name = current_database() AND schema_name = 'main' "
+            f"AND estimated_size >= {_MANY}"
         )
         found = {}
         for table, rows in sizes:
-            if table in ids and (samples := self._distinct(table, ids[table])) * _DEEP <= rows:
-                found[table] = self._newest(table, int(samples))
+            if table not in ids or not {COMMIT, *ids[table]} <= {*(self.columns(table) or ())}:
+                continue
+            if self._guessed(table, ids[table]) * _DEEP > rows:
+                continue
+            known, _ = self._rounds.get(table, (0, None))
+            if not known <= rows <= known * _GROWN:
+                self._rounds[table] = rows, self._last_round(table, ids[table])
+            if (commit := self._rounds[table][1]) is not None:
+                found[table] = commit
         return found
 
-    def _distinct(self, table: str, columns: Sequence[str]) -> float:
-        """About how many values columns have together, or more; infinite where it is not known."""
+    def _guessed(self, table: str, columns: Sequence[str]) -> float:
+        """How many values columns have together, by statistics that are at hand and too low where
+        values are there many times; infinite where there are none."""
         asked = ", ".join(f"stats({self.quoted(name)})" for name in columns)
-        (told,) = self.fetch(f"SELECT {asked} FROM {self.quoted(table)} LIMIT 1")  # noqa: S608  # quoted
-        counts = [_DISTINCT.search(text) for text in told]
-        return math.prod(math.inf if count is None else int(count[1]) for count in counts)
+        told = self.fetch(f"SELECT {asked} FROM {self.quoted(table)} LIMIT 1")  # noqa: S608  # quoted
+        counts = [_DISTINCT.search(text) for row in told for text in row]
+        if not counts or None in counts:
+            return math.inf
+        return math.prod(int(count[1]) for count in counts if count)
 
-    def _newest(self, table: str, rows: int) -> int:
-        """The commit after which about so many rows were written, or up to half as many more."""
-        commit = self.quoted(COMMIT)
-        later = f"sum(count(*)) OVER (ORDER BY {commit} DESC)"
-        ((found,),) = self.fetch(
-            f"SELECT least(max({commit}) FILTER (later >= {rows}), "  # noqa: S608  # quoted
-            f"min({commit}) FILTER (later <= {rows + rows // 2})) FROM "
-            f"(SELECT {commit}, {later} AS later FROM {self.quoted(table)} GROUP BY {commit})"
+    def _last_round(self, table: str, ids: Sequence[str]) -> int | None:
+        """The commit after which about as many rows were written as there are samples, or up to
+        half as many more; None where these are no small part of the table."""
+        commit, source = self.quoted(COMMIT), self.quoted(table)
+        sample = ", ".join(map(self.quoted, ids))
+        ((rows, samples),) = self.fetch(
+            f"SELECT count(*), approx_count_distinct(hash({sample})) FROM {source}"  # noqa: S608  # quoted
         )
-        return int(found) - 1
+        enough, most = int(samples * (1 - _ERROR)), samples + samples // 2
+        ((first,),) = self.fetch(
+            f"SELECT least(max({commit}) FILTER (later >= {enough}), "  # noqa: S608  # quoted
+            f"min({commit}) FILTER (later <= {most})) FROM (SELECT {commit}, "
+            f"sum(count(*)) OVER (ORDER BY {commit} DESC) AS later FROM {source} GROUP BY {commit})"
+        )
+        if first is None:
+            return None
+        reached = self.reach(table, int(first) - 1)
+        is_small = reached is not None and reached.beyond * _DEEP <= rows
+        return int(first) - 1 if is_small else None
 
     def load(self, frame: LazyFrame) -> LazyFrame:
         """See `Backend.load`: a temporary table."""
@@ -253,7 +280,8 @@ class DuckDBBackend(SqlBackend):
     def _registered(self, rows: pa.Table) -> Iterator[str]:
         """Show rows to DuckDB under a name for the time of one statement.
 
-        A batch is read by one thread, and what is not as long as a row group is copied together.
+        A batch is read by one thread. Batches as long as row groups are read by all, and stored as
+        they come; others would have to be put together first.
         """
         name = "metaxy_incoming"
         batches = rows.to_batches(max_chunksize=_ROW_GROUP)

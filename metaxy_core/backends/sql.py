@@ -334,8 +334,7 @@ class SqlBackend:
         rows = to_polars(frame).collect()
         if (reason := self.refusal(rows)) is not None:
             raise EngineUnavailableError(uri, reason)
-        arrow: pa.Table = rows.to_native().to_arrow()
-        return arrow
+        return to_arrow(rows.lazy())
 
     def _new_name(self) -> str:
         self._holding += 1

@@ -42,39 +42,39 @@ def stored_rows(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame
     return with_choice.filter(is_chosen).drop(_CHOSEN)
 
 
-def stored_rows_of(
+def stored_rows_since(
     rows: LazyFrame,
     columns: Sequence[str],
     unit: Sequence[str],
     version: str,
     wanted: LazyFrame | None,
-    since: int | None,
+    since: int,
     dialect: Dialect,
 ) -> LazyFrame:
-    """The stored rows of the wanted units, or of all: as `stored_rows`, out of fewer rows.
+    """`stored_rows` of the wanted units, or of all, where those after a commit are looked at first.
 
-    Rows after commit `since` are looked at first. A unit that has a live row of the preferred
-    version there, and no deleted row after that, is decided: no row before can outrank it. Rows
-    of the others are looked for by their unit, which takes engines much longer than by commit.
-    Which `since` is given changes how long that takes, and nothing else.
+    A unit that has a live row of the preferred version after commit `since`, and no deleted row
+    after that, is decided: no row before can outrank it. Rows of the others are looked for by
+    their unit, which takes engines much longer than by commit. Which `since` is given changes how
+    long that takes, and nothing else.
 
     `columns` have the unit and what is in `COUNTING`. Columns in `wanted`: the unit, or more; a
     unit may be there several times. Columns out: `columns`.
     """
     on = list(unit)
     # Each part begins from the table: engines would read one that is shared as a whole first.
-    if since is None:
-        if wanted is None:
-            return stored_rows(rows, unit, version).select(*columns)
-        return stored_rows(dialect.few_rows(rows, wanted, on).select(*columns), unit, version)
     later = rows.filter(nw.col(COMMIT) > since).select(*columns)
     if wanted is not None:
         later = later.join(wanted, on=on, how="semi")
     decided = _last_commits(later, on, version).filter(_is_from_barrier(_PREFERRED))
     chosen = decided.select(*on, nw.col(_PREFERRED).alias(COMMIT))
     others = (rows if wanted is None else wanted).select(*on).join(chosen, on=on, how="anti")
-    earlier = dialect.few_rows(rows, others, on).select(*columns)
-    return nw.concat([rows_of_commits(later, chosen, on), stored_rows(earlier, unit, version)])
+    parts = [dialect.few_rows(rows, others, on).select(*columns)]
+    if wanted is None:  # What has NULL in its unit is equal to nothing, and found by no join.
+        is_null = nw.any_horizontal(*(nw.col(c).is_null() for c in on), ignore_nulls=True)
+        parts.append(rows.filter(is_null).select(*columns))
+    earlier = stored_rows(nw.concat(parts), unit, version)
+    return nw.concat([rows_of_commits(later, chosen, on), earlier])
 
 
 def _chosen_commits(rows: LazyFrame, unit: Sequence[str], version: str) -> LazyFrame:

@@ -12,7 +12,7 @@ import narwhals as nw
 
 from metaxy_core.aliases import IncrementSpellings
 from metaxy_core.columns import STATUS
-from metaxy_core.errors import FilterError
+from metaxy_core.errors import FilterError, StoreError
 from metaxy_core.frames.dialect import DataFrame, LazyFrame
 from metaxy_core.frames.engine import Engine, Query
 from metaxy_core.store.pending import SINCE
@@ -50,6 +50,10 @@ class LazyIncrement(IncrementSpellings):
         self.labels, self._presented, self._engine = labels, presented, engine
         self._settle, self._oldest, self._held = settle, oldest, [labels, *held]
         self._to_do, self._gone, self._inputs = todo, orphaned, inputs
+        self._is_released = False
+
+    def __repr__(self) -> str:
+        return f"<LazyIncrement of {self._presented.plan.key}>"
 
     @property
     def new(self) -> LazyFrame:
@@ -81,6 +85,7 @@ class LazyIncrement(IncrementSpellings):
         return self._kept(self._to_do)
 
     def _kept(self, query: Query) -> LazyFrame:
+        self._check_held()
         held = query.hold()
         self._held.append(held)
         return held
@@ -93,6 +98,8 @@ class LazyIncrement(IncrementSpellings):
 
     @cached_property
     def _labelled(self) -> Mapping[str, int]:
+        self._check_held()
+
         def counted() -> LazyFrame:
             return self.labels.group_by(STATUS).agg(nw.len().alias("n"))
 
@@ -133,6 +140,7 @@ class LazyIncrement(IncrementSpellings):
         """
         if self._oldest is None or self.is_empty:
             return None
+        self._check_held()
         found: datetime | None = self._oldest().collect("polars")[SINCE][0]
         return found
 
@@ -183,7 +191,11 @@ class LazyIncrement(IncrementSpellings):
 
         No more than some 250,000 units or `size` are in memory at once. The store must stay open,
         and may be written to in between.
+
+        Raises:
+            ValueError: `size` is less than 1.
         """
+        _check_size(size)
         todo, unit, left = self._flat, list(self._presented.plan.unit), None
         pages = min(-(-(self.counts[NEW] + self.counts[STALE_STATUS]) // max(size, _PAGE)), MOST)
         for page in range(pages):
@@ -204,15 +216,27 @@ class LazyIncrement(IncrementSpellings):
 
         For an aggregation these are the members of each group.
         """
+        self._check_held()
         return self._inputs(parent)
 
     def release(self) -> None:
-        """Let go of what is held in the engine; counts and the mark, if asked for, stay."""
+        """Let go of what is held in the engine; counts and the mark, if asked for, stay.
+
+        What else is asked for then is a `StoreError`.
+        """
         for frame in self._held:
             self._engine.release(frame)
+        self._is_released = True
+        for name in ("_flat", "_todo", "orphaned"):
+            self.__dict__.pop(name, None)
+
+    def _check_held(self) -> None:
+        if self._is_released:
+            raise StoreError(f"The increment of '{self._presented.plan.key}' was released.")
 
     def collect(self) -> Increment:
         """The same as frames in memory, over Polars."""
+        self._check_held()
         todo, orphaned = self._to_do.take().lazy(), self._gone.take().lazy()
         done = self._presented.todo(todo).collect()
         return Increment(
@@ -244,6 +268,10 @@ class Increment(IncrementSpellings):
     _inputs: Callable[[Any], LazyFrame]
     mark: Mark | None = None
 
+    def __repr__(self) -> str:
+        told = ", ".join(f"{count} {status}" for status, count in self.counts.items())
+        return f"<Increment: {told}>"
+
     @property
     def waiting(self) -> int:
         """Units that wait for a parent that has not run since a field was added to it."""
@@ -259,7 +287,12 @@ class Increment(IncrementSpellings):
         return nw.concat([self.new, self.stale])
 
     def iter_batches(self, size: int) -> Iterator[DataFrame]:
-        """The units to do, `size` at a time."""
+        """The units to do, `size` at a time.
+
+        Raises:
+            ValueError: `size` is less than 1.
+        """
+        _check_size(size)
         todo = self.todo()
         for start in range(0, len(todo), size):
             yield todo[start : start + size]
@@ -267,3 +300,8 @@ class Increment(IncrementSpellings):
     def inputs(self, parent: Any) -> LazyFrame:
         """See `LazyIncrement.inputs`; the store must still be open."""
         return self._inputs(parent)
+
+
+def _check_size(size: int) -> None:
+    if size < 1:
+        raise ValueError(f"A batch has 1 unit or more; given: size={size}.")

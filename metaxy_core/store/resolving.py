@@ -20,7 +20,6 @@ from metaxy_core.errors import (
 )
 from metaxy_core.frames.dialect import LazyFrame
 from metaxy_core.frames.engine import Engine, Query
-from metaxy_core.graph import FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store import failing, pending, settling
 from metaxy_core.store.incoming import accept, are_read_back, check_values
@@ -100,7 +99,8 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
         return own_table(store, request, engine)
 
     moved = settling.look(store, request, engine, own, tables, key)
-    since = {**_last_rounds(store, plan), **moved.since}
+    rounds = {} if moved.are_few else _last_rounds(store, request, engine)
+    since = {**rounds, **moved.since}
     scope = Scope.of(request, engine, moved.units, since)
 
     def stored_parents() -> dict[FeatureKey, LazyFrame]:
@@ -161,12 +161,14 @@ def _resolve_parents(store: BaseStore, request: Request, engine: Engine) -> Lazy
     )
 
 
-def _last_rounds(store: BaseStore, plan: FeaturePlan) -> dict[FeatureKey, int]:
-    """Of the feature and its parents, what the backend knows; see `Backend.last_rounds`."""
-    features = [plan, *(store.graph.plan(edge.parent.key) for edge in plan.edges)]
-    found = store.backend.last_rounds({f.key.to_table(): f.spec.id_columns for f in features})
-    tables = {feature.key: feature.key.to_table() for feature in features}
-    return {key: found[table] for key, table in tables.items() if table in found}
+def _last_rounds(store: BaseStore, request: Request, engine: Engine) -> dict[FeatureKey, int]:
+    """`Backend.last_rounds` of the feature and its parents, where it makes a difference."""
+    if request.buckets is not None or engine.dialect is not store.backend.dialect:
+        return {}
+    plan, graph = request.plan, store.graph
+    features = {key.to_table(): key for key in (plan.key, *(e.parent.key for e in plan.edges))}
+    ids = {table: graph[key].id_columns for table, key in features.items()}
+    return {features[table]: at for table, at in store.backend.last_rounds(ids).items()}
 
 
 @dataclass(frozen=True)

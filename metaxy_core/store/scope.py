@@ -1,4 +1,4 @@
-"""Which units a comparison looks at: the rows of these alone are chosen from and compared."""
+"""Which units a comparison looks at, and their stored rows, chosen out of as few as possible."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import narwhals as nw
 
 from metaxy_core.frames.dialect import Dialect, LazyFrame
 from metaxy_core.frames.engine import Engine
-from metaxy_core.frames.history import stored_rows, stored_rows_of
+from metaxy_core.frames.history import stored_rows, stored_rows_since
 from metaxy_core.graph import EdgePlan, FeaturePlan
 from metaxy_core.keys import FeatureKey
 from metaxy_core.store.request import Request
@@ -63,7 +63,7 @@ class Scope:
         return self._kept(rows, {column: column for column in self.plan.unit})
 
     def own_in(self, rows: LazyFrame, columns: Sequence[str], version: str) -> LazyFrame:
-        """The feature's own stored rows of these units, out of all its rows; see `stored_rows_of`.
+        """The feature's own stored rows of these units, out of all its rows.
 
         Columns out: `columns`.
 
@@ -114,8 +114,13 @@ class Scope:
         if self.buckets is not None:
             return stored_rows(self._kept(rows.select(*columns), names), of.unit, version)
         wanted = None if self.units is None else self._named(names, rows)
-        after = self.since.get(of.key)
-        return stored_rows_of(rows, columns, of.unit, version, wanted, after, self.dialect)
+        if (after := self.since.get(of.key)) is not None:
+            unit, dialect = of.unit, self.dialect
+            return stored_rows_since(rows, columns, unit, version, wanted, after, dialect)
+        if wanted is None:  # Engines would read a shared selection of a table as a whole first.
+            return stored_rows(rows, of.unit, version).select(*columns)
+        found = self.dialect.few_rows(rows, wanted, of.unit).select(*columns)
+        return stored_rows(found, of.unit, version)
 
     def _kept(self, rows: LazyFrame, names: Mapping[str, str]) -> LazyFrame:
         """The rows of these units. `names`: how the rows call columns of the unit."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 FROM_ROWS: Final = 100_000
 """Below so many rows of a feature and its parents a mark is not worth its while."""
 MOST_PENDING: Final = 10_000
+"""More units than that are not remembered one by one, or looked for so."""
 LARGEST_PART: Final = 0.2
 """What is beyond the mark may be this part of all rows; else everything is compared."""
 
@@ -44,7 +45,8 @@ class Moved:
 
     Attributes:
         units: the unit columns, once each; None for all units.
-        since: of the parents with rows beyond the mark, the commit that it ends with.
+        since: of the features with rows beyond the mark, the commit that it ends with.
+        are_few: whether looking for the units by their ids is the quickest way.
         mark: without pending units, which the comparison finds; None where none is left.
         known: the mark before.
     """
@@ -53,19 +55,15 @@ class Moved:
     mark: Mark | None = None
     known: Mark | None = None
     since: Mapping[FeatureKey, int] = field(default_factory=dict)
+    are_few: bool = False
 
     def left(self, plan: FeaturePlan, labels: LazyFrame) -> Mark | None:
-        """The mark with the units that have a status; None where it says nothing new.
-
-        None too where there are so many that looking at them again is looking at everything.
-        """
+        """The mark with the units that have a status; None where it says nothing new."""
         if self.mark is None:
             return None
         found = labels.select(*plan.unit).head(MOST_PENDING + 1).collect("polars")
-        if len(found) > MOST_PENDING:
-            return None
         pending = [list(row) for row in found.sort(*plan.unit).rows()]
-        mark = replace(self.mark, pending=pending)
+        mark = replace(self.mark, pending=pending if len(pending) <= MOST_PENDING else None)
         return None if mark == self.known else mark
 
 
@@ -118,8 +116,8 @@ def look(
     kind = (pending is None, tuple(commits))
     uses = [] if pending is None or engine.dialect.name == "polars" else [pending]
     found = engine.hold(units, key and ("moved", key, kind), uses, list(commits.values()))
-    since = {parent: commit for parent, commit in commits.items() if parent != plan.key}
-    return Moved(found, mark, known, since)
+    are_few = sum(reach.beyond for reach in reached.values()) <= MOST_PENDING
+    return Moved(found, mark, known, commits, are_few)
 
 
 def where(store: BaseStore) -> str:
@@ -168,7 +166,7 @@ def _key(store: BaseStore, plan: FeaturePlan) -> str:
 def _pending(plan: FeaturePlan, mark: Mark, own: LazyFrame, engine: Engine) -> LazyFrame:
     schema = own.select(*plan.unit).collect_schema()
     rows = pl.DataFrame(
-        [list(row) for row in mark.pending], schema=schema.to_polars(), orient="row"
+        [list(row) for row in mark.pending or ()], schema=schema.to_polars(), orient="row"
     )
     return engine.bring(nw.from_native(rows.lazy()))
 

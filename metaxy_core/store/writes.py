@@ -293,7 +293,12 @@ class WriteStore(ReadStore):
         Of a large feature (with its parents 100,000 rows or more) the next `resolve_update` then
         looks at rows written since, and at the units that had a status. The result is the same as
         that of a full comparison: whenever that is not certain (rows were removed, came late, or
-        declarations are others) everything is compared. False where there is nothing to remember.
+        declarations are others) everything is compared. Where more than 10,000 units had a status,
+        what is left of them is found by one more comparison.
+
+        False where there is nothing to remember: nothing has changed since what is remembered,
+        the feature is a root, or smaller than that; its tables are in several stores; not all of
+        it was compared (`full=True`, filters, units, buckets); or over 10,000 units are left.
 
         Args:
             increment: what `resolve_update` gave, or its `mark`, which outlives an opening.
@@ -310,6 +315,12 @@ class WriteStore(ReadStore):
             raise StoreError(
                 f"What was compared in {mark.store} says nothing of {settling.where(self)}."
             )
+        if mark.pending is None:
+            again = self.resolve_update(mark.feature, lazy=True)
+            mark = again.mark
+            again.release()
+            if mark is None or mark.pending is None:
+                return False
         marks.record(self.backend, mark)
         return True
 

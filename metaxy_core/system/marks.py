@@ -48,14 +48,15 @@ class Mark:
         feature, store: of what, and where.
         key: what it depends on besides rows: declarations and code.
         tables: how far each table went.
-        pending: the ids of the units that had a status, sorted.
+        pending: the ids of the units that had a status, sorted; None where they were too many
+            to be listed. Such a mark is never recorded.
     """
 
     feature: str
     store: str
     key: str
     tables: Mapping[str, Extent]
-    pending: Sequence[Sequence[Any]] = ()
+    pending: Sequence[Sequence[Any]] | None = ()
 
 
 def load(

@@ -6,12 +6,19 @@ import multiprocessing
 import pickle
 
 import duckdb
+import narwhals as nw
+import polars as pl
 import pytest
 
 from metaxy_core import DuckDBMetadataStore
 from metaxy_core.backends import duckdb as backend
-from metaxy_core.errors import HashSchemeMismatchError, StoreUnavailableError
-from tests.builders import feature, graph, rows, settle
+from metaxy_core.errors import (
+    HashSchemeMismatchError,
+    MetadataSchemaError,
+    StoreError,
+    StoreUnavailableError,
+)
+from tests.builders import NOTHING, feature, graph, rows, said, settle
 
 FEATURES = graph(feature("a"), feature("b", "a"))
 
@@ -129,25 +136,34 @@ def test_an_increment_that_is_let_go_of_leaves_nothing_in_the_database(tmp_path)
         assert set(store.backend.fetch(kept)) > before
         increment.release()
         assert set(store.backend.fetch(kept)) == before
+        for use in (lambda: increment.stale, increment.todo, lambda: increment.counts):
+            with pytest.raises(StoreError, match="of 'b' was released"):
+                use()
 
 
-@pytest.mark.parametrize("part", [2_000, 100])
-def test_the_last_round_of_a_deep_history_is_known(tmp_path, monkeypatch, part):
-    monkeypatch.setattr(backend, "_MANY", 1)
-    ids = [f"x{number}" for number in range(2_000)]
+@pytest.mark.parametrize("part", [20_000, 1_000])
+def test_the_last_round_of_a_deep_history_is_known(tmp_path, part):
     with DuckDBMetadataStore(tmp_path / "a.duckdb", graph=FEATURES).open("w") as store:
 
         def write(version):
-            for start in range(0, len(ids), part):
-                store.write("a", rows({"id": ids[start : start + part]}, version))
+            ids = pl.select(id=pl.format("sample-{}", pl.int_range(20_000)))
+            for start in range(0, 20_000, part):
+                texts = {"f": pl.lit(version)}
+                told = ids[start : start + part].with_columns(
+                    metaxy_provenance_by_field=pl.struct(**texts)
+                )
+                store.write("a", told)
 
-        write("1")
+        write("0")
         assert store.backend.last_rounds({"a": ["id"]}) == {}
-        for version in "23456":
-            write(version)
+        for version in range(1, 16):
+            write(str(version))
         after = store.backend.last_rounds({"a": ["id"], "b": ["id"]})
-        later = store.backend.reach("a", after["a"]).beyond
-        assert (after.keys(), len(ids) <= later <= 2 * len(ids)) == ({"a"}, True)
+        later = store.backend.scan("a").filter(nw.col("metaxy_commit") > after["a"])
+        found = later.select("id").collect("polars")
+        assert after.keys() == {"a"}
+        assert found["id"].n_unique() == 20_000
+        assert len(found) <= 30_000
 
 
 def test_samples_with_two_ids_are_no_deep_history(tmp_path, monkeypatch):
@@ -157,3 +173,32 @@ def test_samples_with_two_ids_are_no_deep_history(tmp_path, monkeypatch):
     with DuckDBMetadataStore(tmp_path / "a.duckdb", graph=features).open("w") as store:
         settle(store, "a", samples=rows(pairs))
         assert store.backend.last_rounds({"a": ["id", "part"]}) == {}
+
+
+def test_a_history_in_one_commit_has_no_last_round(tmp_path, monkeypatch):
+    monkeypatch.setattr(backend, "_MANY", 1)
+    with DuckDBMetadataStore(tmp_path / "a.duckdb", graph=FEATURES).open("w") as store:
+        settle(store, "a", samples=rows({"id": ["x"]}))
+        store.backend.run("INSERT INTO a SELECT a.* FROM a, range(1000)")
+        assert store.backend.last_rounds({"a": ["id"]}) == {}
+
+
+def test_an_emptied_table_has_no_last_round(tmp_path, monkeypatch):
+    monkeypatch.setattr(backend, "_MANY", 1)
+    with DuckDBMetadataStore(tmp_path / "a.duckdb", graph=FEATURES).open("w") as store:
+        settle(store, "a", samples=rows({"id": ["x", "y"]}))
+        settle(store, "b")
+        store.delete("a", filters="true", soft=False)
+        assert said(store.resolve_update("b")) == NOTHING | {"orphaned": ["x", "y"]}
+
+
+def test_a_table_of_somebody_else_has_no_last_round(tmp_path, monkeypatch):
+    monkeypatch.setattr(backend, "_MANY", 1)
+    path = tmp_path / "a.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE a AS SELECT 'x' AS id FROM range(9)")
+        connection.execute("CREATE TABLE b AS SELECT 1 AS metaxy_commit FROM range(9)")
+    with DuckDBMetadataStore(path, graph=FEATURES).open("r") as store:
+        assert store.backend.last_rounds({"a": ["id"], "b": ["id"]}) == {}
+        with pytest.raises(MetadataSchemaError, match="was not made by this library"):
+            store.resolve_update("b")

@@ -408,12 +408,11 @@ def test_the_machine_notices(mutation: Mutation, in_place_of: Replace) -> None:
 def test_the_machine_notices_that_rows_before_the_last_round_are_forgotten(
     in_place_of: Replace,
 ) -> None:
-    original = history.stored_rows_of
+    original = history.stored_rows_since
 
     def later_alone(rows: Any, *of: Any) -> Any:
         *others, since, dialect = of
-        later = rows if since is None else rows.filter(nw.col(COMMIT) > since)
-        return original(later, *others, None, dialect)
+        return original(rows.filter(nw.col(COMMIT) > since), *others, since, dialect)
 
     in_place_of(original, later_alone)
     assert first_failure(lambda d: guessing(make_store(d)), range(BOUND), EDITS) is not None

@@ -251,13 +251,18 @@ def test_what_asks_for_more_or_less_than_what_there_is_to_do_needs_no_mark(
         assert looked == [False]
 
 
-def test_too_much_that_is_pending_is_not_remembered(make_store, monkeypatch):
+def test_what_is_left_of_very_much_is_found_when_it_is_done(make_store, monkeypatch, looked):
     monkeypatch.setattr(settling, "MOST_PENDING", 2)
     with make_store(CHAIN) as store:
         settle(store, "a", samples=samples(x="1", y="1", z="1"))
-        assert not store.settle(store.resolve_update("b"))
-        settle(store, "b")
-        assert store.settle(store.resolve_update("b"))
+        backlog = store.resolve_update("b")
+        assert not store.settle(backlog)
+        todo = backlog.todo().sort("id")
+        store.write("b", todo.head(2))
+        assert store.settle(backlog)
+        looked.clear()
+        assert said(store.resolve_update("b")) == NOTHING | {"new": ["z"]}
+        assert looked == [True]
 
 
 def test_old_marks_are_removed(make_store):
