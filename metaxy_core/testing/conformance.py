@@ -133,6 +133,12 @@ class StoreConformance:
             assert store.backend.commit(lambda _: store.backend.delete("t", gone)) == 1
             assert _table(store, "t", by=["a"]) == [{"a": "x", "b": 1}, {"a": "y", "b": 1}]
 
+    def test_last_rounds_are_guessed_of_tables_that_are_there(self, make_store: MakeStore) -> None:
+        with make_store(CHAIN) as store:
+            _settle(store, "a", _roots("id", ["x", "y"]))
+            guessed = store.backend.last_rounds({"a": ["id"], "nowhere": ["id"]})
+            assert guessed.keys() <= {"a"}
+
     def test_frames_are_loaded_held_and_released(self, make_store: MakeStore) -> None:
         with make_store(CHAIN) as store:
             backend = store.backend

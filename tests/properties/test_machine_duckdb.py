@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from metaxy_core.backends import duckdb
 from metaxy_core.backends.duckdb import DuckDBBackend
 from metaxy_core.store import MetadataStore
 from metaxy_core.testing.strategies import Declared
@@ -24,7 +25,12 @@ def make_guessing(declared: Declared) -> MetadataStore:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_increments_equal_the_oracles_after_every_edit(chunk: int) -> None:
+def test_increments_equal_the_oracles_after_every_edit(
+    chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if chunk % 4 == 0:  # its own guesses, as of large tables
+        monkeypatch.setattr(duckdb, "_MANY", 1)
+        monkeypatch.setattr(duckdb, "_DEEP", 1)
     # Other graphs than Polars has: what only the graph decides is seen there.
     make = make_guessing if chunk % 2 else make_store
     run(make, range(100_000 + chunk, 100_000 + GRAPHS, CHUNKS), EDITS)
