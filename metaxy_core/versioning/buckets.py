@@ -40,7 +40,7 @@ class Buckets:
         chosen: those that are meant, from 0.
 
     Raises:
-        DefinitionError: more than 4096; none is chosen, or one that is not there.
+        DefinitionError: more than 4096, or one that is not there.
 
     >>> import polars as pl
     >>> halves = [Buckets(2, (number,)) for number in (0, 1)]
@@ -55,8 +55,6 @@ class Buckets:
     def __post_init__(self) -> None:
         if not 1 <= self.of <= MOST:
             raise DefinitionError(f"There may be 1 to {MOST} buckets; given: {self.of}.")
-        if not self.chosen:
-            raise DefinitionError(f"None of {self.of} buckets is chosen.")
         if wrong := [number for number in self.chosen if not 0 <= number < self.of]:
             raise DefinitionError(
                 f"Of {self.of} buckets, numbered from 0, there is no {wrong[0]}. Chosen: "
@@ -72,7 +70,8 @@ class Buckets:
 
     def predicate(self) -> nw.Expr:
         """Whether a row with a `SLOT` is in one of them; NULL is in none."""
-        slot, parts = nw.col(SLOT), [nw.lit(False)]
+        slot = nw.col(SLOT)
+        parts = [slot < ""]  # none of them chosen: never true, and still of the rows
         for first, last in self._runs():
             after = slot >= _bound(first, self.of)
             inside = after if last == self.of else after & (slot < _bound(last, self.of))

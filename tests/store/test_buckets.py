@@ -151,6 +151,11 @@ def test_a_column_that_no_parent_has_is_told() -> None:
         opened.resolve_update("crop", lazy=True).count_by("x")
 
 
+def test_where_no_bucket_is_chosen_no_unit_is_in_one() -> None:
+    ids = nw.from_native(pl.DataFrame({"id": ["x", "y"]}))
+    assert len(Buckets(4, ()).keep(ids, ["id"])) == 0
+
+
 def test_buckets_that_are_not_there_are_refused() -> None:
     with pytest.raises(DefinitionError, match="1 to 4096 buckets; given: 0"):
         Buckets(0, ())
