@@ -192,20 +192,20 @@ class DuckDBBackend(SqlBackend):
         half as many more; None where these are no small part of the table."""
         commit, source = self.quoted(COMMIT), self.quoted(table)
         sample = ", ".join(map(self.quoted, ids))
-        ((rows, samples),) = self.fetch(
-            f"SELECT count(*), approx_count_distinct(hash({sample})) FROM {source}"  # noqa: S608  # quoted
+        ((samples,),) = self.fetch(
+            f"SELECT approx_count_distinct(hash({sample})) FROM {source}"  # noqa: S608  # quoted
         )
-        enough, most = int(samples * (1 - _ERROR)), samples + samples // 2
-        ((first,),) = self.fetch(
-            f"SELECT least(max({commit}) FILTER (later >= {enough}), "  # noqa: S608  # quoted
-            f"min({commit}) FILTER (later <= {most})) FROM (SELECT {commit}, "
-            f"sum(count(*)) OVER (ORDER BY {commit} DESC) AS later FROM {source} GROUP BY {commit})"
+        counts = self.fetch(
+            f"SELECT {commit}, count(*) FROM {source} WHERE {commit} IS NOT NULL "  # noqa: S608  # quoted
+            "GROUP BY ALL ORDER BY ALL DESC"
         )
-        if first is None:
-            return None
-        reached = self.reach(table, int(first) - 1)
-        is_small = reached is not None and reached.beyond * _DEEP <= rows
-        return int(first) - 1 if is_small else None
+        first, later = None, 0
+        for number, rows in counts:
+            if later >= samples * (1 - _ERROR) and later + rows > samples * 1.5:
+                break
+            first, later = number, later + rows
+        is_small = later * _DEEP <= sum(rows for _, rows in counts)
+        return int(first) - 1 if first is not None and is_small else None
 
     def load(self, frame: LazyFrame) -> LazyFrame:
         """See `Backend.load`: a temporary table."""
